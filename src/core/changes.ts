@@ -1,0 +1,201 @@
+import {
+  decodeData,
+  decodeField,
+  encodeData,
+  type Fields,
+  joinFields,
+  saysTheSame,
+  splitData,
+} from './codec.js'
+import type { Device, SessionMeta, StoredSession, UserId } from './record.js'
+import { refuseAsync } from './refusals.js'
+
+/** A session on its way to the store. */
+export interface Draft {
+  readonly meta: SessionMeta
+  readonly text: string
+  /** The session ends with this write. */
+  readonly isEnded?: boolean
+}
+
+/**
+ * One thing that a request wants to happen to a session. A change is applied to whatever record is current, again on
+ * every try, so it must not depend on how often it runs.
+ */
+export interface Change {
+  /** The record that the request has seen. */
+  readonly base: StoredSession
+  /** Whether an outcome without effect must be checked against the newest record too, not only against the base. */
+  readonly needsNewest: boolean
+  /** The same draft where the change has no effect on it. Throws where it cannot be made. */
+  apply(draft: Draft): Draft
+  /** Keys that others changed since the base and that this change overwrote, as of the last `apply`. */
+  overwritten?: readonly string[]
+}
+
+/** What a request did to its session by plain assignment, since `base`. */
+export interface Pending {
+  readonly base: StoredSession
+  /** The encoded data as the request has it now. */
+  readonly text: string
+  /** A new idle timeout of its own. */
+  readonly maxAge?: number | null | undefined
+  readonly device?: Device | undefined
+}
+
+/** The keys that differ between two encoded sessions; `undefined` for a key that is gone. */
+export function diffFields(base: Fields, present: Fields): Map<string, string | undefined> {
+  const changed = new Map<string, string | undefined>()
+  for (const [key, value] of present) if (base.get(key) !== value) changed.set(key, value)
+  for (const key of base.keys()) if (!present.has(key)) changed.set(key, undefined)
+  return changed
+}
+
+/** Plain assignments: replayed key by key where another request stored something meanwhile. */
+export function writeChange(pending: Pending): Change {
+  const change: Change = {
+    base: pending.base,
+    needsNewest: false,
+    apply(draft) {
+      const { text, overwritten } = replay(pending, draft.text)
+      change.overwritten = overwritten
+      const meta = withPendingMeta(draft.meta, pending)
+      return text === draft.text && meta === draft.meta ? draft : { ...draft, meta, text }
+    },
+  }
+  return change
+}
+
+/** `update(fn)`: a function of the newest data. What it returned last is in `result`. */
+export function updateChange<T>(
+  pending: Pending,
+  fn: (data: Record<string, unknown>) => T,
+): Change & { result: T | undefined } {
+  const change = {
+    base: pending.base,
+    needsNewest: true,
+    result: undefined as T | undefined,
+    apply(draft: Draft): Draft {
+      const data = decodeData(replay(pending, draft.text).text)
+      const result = fn(data)
+      refuseAsync(result)
+      change.result = result
+      const meta = withPendingMeta(draft.meta, pending)
+      return { ...draft, meta, text: sameText(draft.text, encodeData(data)) }
+    },
+  }
+  return change
+}
+
+/** `take(key)`: the value leaves the session with the reader, so no other reader finds it. */
+export function takeChange(pending: Pending, key: string): Change & { result: unknown } {
+  const change = {
+    base: pending.base,
+    needsNewest: true,
+    result: undefined as unknown,
+    apply(draft: Draft): Draft {
+      const replayed = replay(pending, draft.text).text
+      const fields = splitData(replayed)
+      change.result = decodeField(fields.get(key))
+      const text = fields.delete(key) ? joinFields(fields) : replayed
+      return { ...draft, meta: withPendingMeta(draft.meta, pending), text }
+    },
+  }
+  return change
+}
+
+export interface SignInPlan {
+  readonly user: UserId
+  readonly keep: readonly string[]
+  readonly data: Fields
+  readonly maxAge: number | null | undefined
+  readonly device: Device | undefined
+  readonly secretHash: string
+  readonly privilege: string
+  readonly now: number
+}
+
+/**
+ * A sign-in on the same session: a new secret, a new privilege, and the data built anew from what is current by
+ * allow-list. Never a diff: that would keep what was planted under keys this request never saw.
+ */
+export function signInChange(pending: Pending, plan: SignInPlan): Change {
+  return {
+    base: pending.base,
+    needsNewest: false,
+    apply(draft) {
+      const { meta } = draft
+      return {
+        meta: {
+          secretHash: plan.secretHash,
+          privilege: plan.privilege,
+          createdAt: meta.createdAt,
+          signedInAt: plan.now,
+          user: plan.user,
+          maxAge: plan.maxAge === undefined ? (pending.maxAge ?? meta.maxAge) : plan.maxAge,
+          previous: { secretHash: meta.secretHash, at: plan.now },
+          device: plan.device,
+        },
+        text: keepFields(replay(pending, draft.text).text, plan.keep, plan.data),
+      }
+    },
+  }
+}
+
+/** Ends the session if it is still the one that the request saw; `seen` is told what the last word in it was. */
+export function endChange(pending: Pending, seen: (text: string) => void): Change {
+  return {
+    base: pending.base,
+    needsNewest: false,
+    apply(draft) {
+      seen(replay(pending, draft.text).text)
+      return { meta: draft.meta, text: '{}', isEnded: true }
+    },
+  }
+}
+
+/** The kept keys of a session, and new data on top. */
+export function keepFields(text: string, keep: readonly string[], data: Fields): string {
+  const fields: Fields = new Map()
+  const current = splitData(text)
+  for (const key of keep) {
+    const value = current.get(key)
+    if (value !== undefined) fields.set(key, value)
+  }
+  for (const [key, value] of data) fields.set(key, value)
+  return joinFields(fields)
+}
+
+/** Puts the changes of a request on top of `current`, key by key. */
+function replay(
+  pending: Pending,
+  current: string,
+): { text: string; overwritten: readonly string[] } {
+  const { base, text } = pending
+  if (text === base.text) return { text: current, overwritten: [] }
+  if (current === base.text) return { text, overwritten: [] }
+  const baseFields = splitData(base.text)
+  const fields = splitData(current)
+  const overwritten: string[] = []
+  for (const [key, value] of diffFields(baseFields, splitData(text))) {
+    const theirs = fields.get(key)
+    if (theirs !== baseFields.get(key) && theirs !== value) overwritten.push(key)
+    if (value === undefined) fields.delete(key)
+    else fields.set(key, value)
+  }
+  return { text: sameText(current, joinFields(fields)), overwritten }
+}
+
+/** `current` itself where `text` says the same, so that another encoder's spelling is no change. */
+function sameText(current: string, text: string): string {
+  return saysTheSame(current, text) ? current : text
+}
+
+function withPendingMeta(meta: SessionMeta, pending: Pending): SessionMeta {
+  if (pending.maxAge === undefined && pending.device === undefined) return meta
+  return {
+    ...meta,
+    maxAge: pending.maxAge === undefined ? meta.maxAge : pending.maxAge,
+    device: pending.device ?? meta.device,
+  }
+}

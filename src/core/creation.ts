@@ -1,0 +1,80 @@
+import type { Budget } from './budget.js'
+import type { Engine } from './engine.js'
+import { SessionError } from './errors.js'
+import { type CookieSecret, hashSecret } from './identity.js'
+import { isPromise } from './maybe.js'
+import { encodePayload, type SessionMeta, type StoredSession } from './record.js'
+import { tooLarge } from './refusals.js'
+import type { MaybePromise, SessionRecord, StoreKey } from './store.js'
+import { deadlinesOf } from './timing.js'
+
+export interface CreationPlan extends Partial<SessionMeta> {
+  readonly id: StoreKey
+  readonly secret: CookieSecret
+  readonly text: string
+}
+
+/** Stores a first record. A generator that repeats itself is told apart from a session: it is not overwritten. */
+export function createRecord(
+  engine: Engine,
+  budget: Budget,
+  { id, secret, text, ...extra }: CreationPlan,
+): MaybePromise<StoredSession> {
+  const { options, random } = engine
+  const now = engine.now()
+  const meta: SessionMeta = {
+    secretHash: hashSecret(secret),
+    privilege: random.mark(),
+    createdAt: now,
+    ...extra,
+  }
+  const payload = encodePayload(meta, text)
+  checkPayload(
+    payload,
+    Math.min(options.maxBytes, engine.store.limits?.maxPayloadBytes ?? Infinity),
+  )
+  const version = random.mark()
+  const deadlines = deadlinesOf(meta, now, options.timeouts)
+  const userId = meta.user === undefined ? undefined : String(meta.user)
+  const record: SessionRecord = { version, payload, userId, lastSeenAt: now, ...deadlines }
+  engine.upkeep.start()
+
+  function accept(isCreated: boolean): StoredSession {
+    if (isCreated !== true) throw taken()
+    engine.events.emit('created', { id, userId: meta.user })
+    return { id, version, meta, text, lastSeenAt: now, ...deadlines }
+  }
+
+  const answer = engine.callStore('create', budget.left(), (store) => store.create(id, record, now))
+  if (!isPromise(answer)) return accept(answer)
+  return budget.spend(answer).then(accept, (error: unknown) => {
+    // It may have been stored all the same. Nobody has its cookie, so it should not stand in a list of devices.
+    forget(engine, id)
+    throw error
+  })
+}
+
+/** Deletes without waiting; where that fails the session ends by its idle timeout. */
+export function forget(engine: Engine, id: StoreKey): void {
+  try {
+    const answer = engine.callStore('delete', engine.options.storeBudget, (store) =>
+      store.delete(id, engine.now()),
+    )
+    if (isPromise(answer)) answer.then(undefined, () => {})
+  } catch {
+    // Reported as a storeError by the call itself.
+  }
+}
+
+function checkPayload(payload: string, limit: number): void {
+  if (payload.length * 3 <= limit) return
+  const bytes = Buffer.byteLength(payload)
+  if (bytes > limit) throw tooLarge(bytes, limit)
+}
+
+function taken(): SessionError {
+  return new SessionError(
+    'ERR_SESSION_STORE',
+    'the store says that a session stands under a new random id; nothing was stored',
+  )
+}

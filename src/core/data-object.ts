@@ -1,0 +1,30 @@
+import { decodeField, encodeFields, splitData } from './codec.js'
+import { RESERVED_KEYS } from './session-object.js'
+
+/** Gives an object other data; the object stays the same. */
+export function replaceData(object: object, data: Record<string, unknown>): void {
+  const present = object as Record<string, unknown>
+  for (const key of Object.keys(present)) delete present[key]
+  for (const key of Object.keys(data)) if (!RESERVED_KEYS.has(key)) present[key] = data[key]
+}
+
+/**
+ * Brings an object up to `fresh`. What the application changed since `sent` was encoded stays, as a change on top of
+ * it; values that nobody else changed keep their identity, so references into the session stay good.
+ */
+export function rebaseData(
+  object: object,
+  { sent, fresh }: { readonly sent: string; readonly fresh: string },
+): void {
+  const present = object as Record<string, unknown>
+  const presentFields = encodeFields(present)
+  const sentFields = splitData(sent)
+  const freshFields = splitData(fresh)
+  for (const key of new Set([...presentFields.keys(), ...freshFields.keys()])) {
+    const value = freshFields.get(key)
+    const isOurs = presentFields.get(key) !== sentFields.get(key)
+    if (isOurs || value === presentFields.get(key) || RESERVED_KEYS.has(key)) continue
+    if (value === undefined) delete present[key]
+    else present[key] = decodeField(value)
+  }
+}

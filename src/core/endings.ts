@@ -1,0 +1,146 @@
+import { endChange, keepFields, type Pending, writeChange } from './changes.js'
+import { decodeData, type Fields } from './codec.js'
+import { createRecord, forget } from './creation.js'
+import type { EndReason } from './events.js'
+import type { CookieSecret } from './identity.js'
+import type { SessionMeta } from './record.js'
+import { ended } from './refusals.js'
+import type { RegenerateOptions } from './session.js'
+import { describeSession } from './session-info.js'
+import { RESERVED_KEYS, rehostSessionObject, type SessionHost } from './session-object.js'
+import type { StoreKey } from './store.js'
+import type { Visit } from './visit.js'
+
+/**
+ * Signs out: deletes the record, whatever became of it meanwhile, and clears the cookie. Where the store does not
+ * confirm, the user's wish stands in this process and in the browser, and the store is asked until it does.
+ */
+export async function endSession(visit: Visit, reason: 'signOut' | 'destroy'): Promise<void> {
+  const { engine, stored } = visit
+  if (visit.kind === 'degraded') visit.order = { kind: 'clear' }
+  visit.assertWritable()
+  if (stored !== undefined) {
+    try {
+      await visit.budget.spend(
+        Promise.resolve(
+          engine.callStore('delete', visit.budget.left(), (store) =>
+            store.delete(stored.id, engine.now()),
+          ),
+        ),
+      )
+    } catch (error) {
+      engine.tombstones.add(stored.id, stored.absoluteExpiresAt)
+      visit.startAnew()
+      throw error
+    }
+    engine.events.emit('ended', { id: stored.id, reason })
+  }
+  visit.startAnew()
+}
+
+/** A new session with a new id, empty but for what is kept. The old object stays readable (Passport merges from it). */
+export async function regenerate(visit: Visit, options: RegenerateOptions): Promise<void> {
+  const keep = checkKeep(options?.keep, 'regenerate')
+  visit.assertWritable()
+  if (visit.stored !== undefined) {
+    await replaceSession(visit, { keep, data: new Map(), reason: 'regenerate' })
+    return
+  }
+  const kept = decodeData(keepFields(visit.presentText(), keep, new Map()))
+  detachObject(visit)
+  visit.startAnew()
+  visit.open()
+  visit.replaceData(kept)
+}
+
+export interface Replacement {
+  readonly keep: readonly string[]
+  readonly data: Fields
+  readonly reason: EndReason
+  /** What the core keeps about the new session: its user, for a sign-in. */
+  readonly meta?: Partial<SessionMeta>
+  /** Whether the failure to end the old session may be passed over: it was not ours any more. */
+  readonly isForgiven?: (error: unknown) => boolean
+}
+
+/**
+ * Puts a new session in the place of the loaded one: create the new, end the old on the condition that it is still what
+ * this request knew, and bring along what others wrote to kept keys meanwhile. A crash in between leaves the old one.
+ */
+export async function replaceSession(visit: Visit, replacement: Replacement): Promise<void> {
+  const { engine, budget } = visit
+  const { keep, data, reason, meta } = replacement
+  const pending = visit.pending(visit.stored as NonNullable<Visit['stored']>)
+  const text = keepFields(pending.text, keep, data)
+  const isWorthStoring = text !== '{}' || meta?.user !== undefined
+  if (isWorthStoring) visit.client.assertCanSetCookie()
+  const secret = engine.random.secret() as CookieSecret
+  const id = engine.random.id() as StoreKey
+  const created = isWorthStoring
+    ? await createRecord(engine, budget, { id, secret, text, ...meta })
+    : undefined
+  let lastText = pending.text
+  try {
+    await engine.commits.commit(
+      endChange(pending, (seen) => {
+        lastText = seen
+      }),
+      budget,
+    )
+    engine.events.emit('ended', { id: pending.base.id, reason })
+  } catch (error) {
+    if (replacement.isForgiven?.(error) !== true) {
+      if (created !== undefined) forget(engine, created.id)
+      throw error
+    }
+  }
+  detachObject(visit)
+  visit.startAnew()
+  if (created === undefined) return
+  const latest = keepFields(lastText, keep, data)
+  const write: Pending = { base: created, text: latest }
+  const stored = latest === text ? created : await engine.commits.commit(writeChange(write), budget)
+  visit.settleOn(stored, secret)
+}
+
+export function checkKeep(keep: unknown, method: string): readonly string[] {
+  if (keep === undefined) return []
+  if (!Array.isArray(keep) || keep.some((key) => typeof key !== 'string')) {
+    throw new TypeError(
+      `keep is a list of keys, as in req.session.${method === 'signIn' ? 'signIn(userId, ' : `${method}(`}{ keep: ['cart'] })`,
+    )
+  }
+  const reserved = keep.find((key) => RESERVED_KEYS.has(key as string))
+  if (reserved !== undefined) {
+    throw new TypeError(
+      `keep names '${reserved}', which belongs to the session itself and is no data`,
+    )
+  }
+  return keep as readonly string[]
+}
+
+/** The object that handlers hold keeps its data and its name; its methods say that it is over. */
+function detachObject(visit: Visit): void {
+  const { session, id } = visit
+  if (session === undefined) return
+  const info = describeSession(visit)
+  const { cookie } = session
+  const over = (): Promise<never> => Promise.reject(ended())
+  const host: SessionHost = {
+    id,
+    info,
+    cookie,
+    signIn: over,
+    end: over,
+    update: over,
+    take: over,
+    regenerate: over,
+    save: over,
+    reload: over,
+    touch: over,
+    refuseKey: () => ended(),
+    callbackThrew: (error) => visit.client.onLostError(error),
+  }
+  rehostSessionObject(session, host)
+  visit.session = undefined
+}

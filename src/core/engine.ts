@@ -1,0 +1,66 @@
+import { type Commits, createCommits } from './commits.js'
+import { createEventHub, type EventHub } from './events.js'
+import { createKeyring, type Keyring } from './identity.js'
+import { createLoads, type Loads } from './loads.js'
+import type { CoreOptions } from './options.js'
+import { pooledRandom, type Random } from './random.js'
+import { createRevocations, type Revocations } from './revocations.js'
+import type { SessionStore } from './store.js'
+import { createStoreCall, type StoreCall } from './store-calls.js'
+import { createTombstones, type Tombstones } from './tombstones.js'
+import { createTouches, type Touches } from './touches.js'
+import { createUpkeep, type Upkeep } from './upkeep.js'
+import { createWarnings, type SessionWarningCode } from './warnings.js'
+
+/** The working parts that all requests of one `session()` share. Built once; holds nothing of a single request. */
+export interface Engine {
+  readonly options: CoreOptions
+  readonly store: SessionStore
+  readonly callStore: StoreCall
+  readonly keyring: Keyring
+  readonly random: Random
+  readonly events: EventHub
+  readonly loads: Loads
+  readonly commits: Commits
+  readonly touches: Touches
+  readonly tombstones: Tombstones
+  readonly revocations: Revocations
+  readonly upkeep: Upkeep
+  readonly warn: (code: SessionWarningCode, message: () => string) => void
+  /** Milliseconds since 1970, by the store's clock where that is known. */
+  readonly now: () => number
+}
+
+export function createEngine(options: CoreOptions, random: Random = pooledRandom()): Engine {
+  const { store, timeouts, storeBudget } = options
+  const events = createEventHub((name, error) =>
+    warn('WARN_SESSION_LISTENER', () => `a listener for '${name}' threw: ${String(error)}`),
+  )
+  const warn = createWarnings((warning) => events.emit('warning', warning))
+  const callStore = createStoreCall(store, events)
+  const upkeep = createUpkeep({ options, callStore, warn })
+  const { now } = upkeep
+  const maxPayloadBytes = Math.min(
+    options.maxBytes,
+    store.limits?.maxPayloadBytes ?? Number.POSITIVE_INFINITY,
+  )
+  const commits = createCommits({ callStore, events, random, timeouts, maxPayloadBytes, now })
+  return {
+    options,
+    store,
+    callStore,
+    keyring: createKeyring(options.secrets),
+    random,
+    events,
+    loads: createLoads(storeBudget, (key) =>
+      callStore('load', storeBudget, (target) => target.load(key, now())),
+    ),
+    commits,
+    touches: createTouches({ callStore, commits, storeBudget, timeouts, now }),
+    tombstones: createTombstones({ callStore, storeBudget, now }),
+    revocations: createRevocations(random),
+    upkeep,
+    warn,
+    now,
+  }
+}

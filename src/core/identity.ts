@@ -1,0 +1,92 @@
+import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto'
+import type { StoreKey } from './store.js'
+
+/**
+ * Who a browser says it is. The value of the cookie is `<id>.<secret>.<tag>`:
+ *
+ * - `id` names the session in public and is the key in the store;
+ * - `secret` is what proves it; the record keeps only its SHA-256, so a stolen store opens nothing;
+ * - `tag` is a MAC over both with the configured secret: a filter, so that a forgery costs no store call.
+ */
+export interface Credential {
+  readonly id: StoreKey
+  readonly secret: CookieSecret
+  /** Which configured secret made the tag: 0 is the one that signs, any other asks for a new cookie. */
+  readonly keyIndex: number
+}
+
+/** The secret half of a cookie. Branded: it cannot be passed for an id, and must never be logged or stored. */
+export type CookieSecret = string & { readonly [cookieSecret]: true }
+declare const cookieSecret: unique symbol
+
+export interface Keyring {
+  /** The cookie value for a session. Always 89 characters. */
+  sign(id: StoreKey, secret: CookieSecret): string
+  /** The credential in a cookie value, or `undefined` for anything that this keyring did not sign. */
+  verify(value: string): Credential | undefined
+}
+
+const SHAPE = /^[\w-]{22}\.[\w-]{43}\.[\w-]{22}$/
+const SECRET_AT = 23
+const SECRET_END = 66
+const TAG_AT = 67
+const TAG_LENGTH = 22
+
+/** The first secret signs, all of them verify: a new one is put in front, the old one leaves when its cookies have. */
+export function createKeyring(secrets: readonly (string | Uint8Array | KeyObject)[]): Keyring {
+  const keys = secrets.map(tagKey)
+  const signingKey = keys[0] as KeyObject
+
+  return {
+    sign(id, secret) {
+      const body = `${id}.${secret}`
+      return `${body}.${tag(signingKey, body)}`
+    },
+    verify(value) {
+      if (value.length !== TAG_AT + TAG_LENGTH || !SHAPE.test(value)) return undefined
+      const body = value.slice(0, SECRET_END)
+      const given = Buffer.from(value.slice(TAG_AT), 'latin1')
+      for (let index = 0; index < keys.length; index++) {
+        // RFC 2104 tags are compared in constant time (ASVS 11.2.4).
+        const wanted = Buffer.from(tag(keys[index] as KeyObject, body), 'latin1')
+        if (timingSafeEqual(wanted, given)) {
+          return {
+            id: value.slice(0, SECRET_AT - 1) as StoreKey,
+            secret: value.slice(SECRET_AT, SECRET_END) as CookieSecret,
+            keyIndex: index,
+          }
+        }
+      }
+      return undefined
+    },
+  }
+}
+
+/** What a record keeps of a secret. A plain hash is enough: 256 random bits cannot be guessed back. */
+export function hashSecret(secret: CookieSecret): string {
+  return hash('sha256', secret, 'base64url')
+}
+
+/** Whether two hashes of secrets are equal, in constant time. */
+export function sameHash(left: string, right: string): boolean {
+  return (
+    left.length === right.length &&
+    timingSafeEqual(Buffer.from(left, 'latin1'), Buffer.from(right, 'latin1'))
+  )
+}
+
+/** A public name of this secret for CSRF libraries: new at every rotation, and no way back to the secret or its hash. */
+export function csrfIdOf(secretHash: string): string {
+  return hash('sha256', `staykept csrf\0${secretHash}`, 'base64url')
+}
+
+/** One label for one purpose: the key of the tag opens nothing else that is made from the same secret (ASVS 9.2.2). */
+function tagKey(secret: string | Uint8Array | KeyObject): KeyObject {
+  const bytes =
+    typeof secret === 'string' || secret instanceof Uint8Array ? secret : secret.export()
+  return createSecretKey(createHmac('sha256', bytes).update('staykept cookie tag').digest())
+}
+
+function tag(key: KeyObject, body: string): string {
+  return createHmac('sha256', key).update(body).digest('base64url').slice(0, TAG_LENGTH)
+}

@@ -1,0 +1,36 @@
+import { type WatchedPromise, watchPromise } from './watched-promise.js'
+
+interface Failure {
+  readonly promise: WatchedPromise<unknown>
+  readonly error: unknown
+}
+
+/** The methods of a session that one request called: run in the order of the calls, and none forgotten. */
+export class Operations {
+  #failures: Failure[] = []
+  #tail: Promise<void> | undefined
+
+  /** Resolves when what was asked for so far is done; `undefined` where nothing is under way. */
+  get running(): Promise<void> | undefined {
+    return this.#tail
+  }
+
+  /** A failure that nobody looked at, because the call was not awaited. */
+  get unheard(): Failure | undefined {
+    return this.#failures.find(({ promise }) => !promise.isWatched)
+  }
+
+  run<T>(operation: () => Promise<T>): Promise<T> {
+    const started = this.#tail === undefined ? operation() : this.#tail.then(operation)
+    const promise = watchPromise(started)
+    const leave = (): void => {
+      if (this.#tail === tail) this.#tail = undefined
+    }
+    const tail: Promise<void> = started.then(leave, (error: unknown) => {
+      this.#failures.push({ promise, error })
+      leave()
+    })
+    this.#tail = tail
+    return promise
+  }
+}

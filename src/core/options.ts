@@ -1,0 +1,61 @@
+import type { KeyObject } from 'node:crypto'
+import type { CookieAttributes } from './session-cookie.js'
+import type { SessionStore } from './store.js'
+import type { Timeouts } from './timing.js'
+
+/** The core's part of the options, checked and complete. */
+export interface CoreOptions {
+  readonly secrets: readonly (string | Uint8Array | KeyObject)[]
+  readonly store: SessionStore
+  readonly timeouts: Timeouts
+  /** The idle timeout that the browser is told of; `null` for a cookie that ends with the browser. */
+  readonly cookieMaxAge: number | null
+  readonly cookieAttributes: CookieAttributes
+  /** Milliseconds that one request may wait for the store. */
+  readonly storeBudget: number
+  readonly onStoreError: 'fail' | 'anonymous'
+  readonly awaitTouch: boolean
+  readonly devices: boolean
+  readonly maxBytes: number
+  /** Milliseconds between prunings; 0 for never. */
+  readonly pruneInterval: number
+  readonly clock: Clock
+  /** Whether `clock` is the machine's own, so that the store's may correct it. */
+  readonly isSystemClock: boolean
+}
+
+export interface Clock {
+  /** Milliseconds since 1970. */
+  now(): number
+}
+
+const STORE_METHODS = ['load', 'create', 'update', 'touch', 'delete'] as const
+
+/** Refuses what is no store, and says what it seems to be. */
+export function checkStore(store: unknown): SessionStore {
+  if (typeof store === 'function') {
+    throw new TypeError(
+      `store must be a store, not ${store.name === '' ? 'a function' : `the function or class ${store.name}`}. Call it: store: sqliteStore({ filename: 'sessions.db' })`,
+    )
+  }
+  if (typeof store !== 'object' || store === null) {
+    throw new TypeError(
+      `store must be a session store such as memoryStore() or sqliteStore({ filename }), not ${store === null ? 'null' : typeof store}`,
+    )
+  }
+  if (store instanceof Promise) {
+    throw new TypeError('store must be a session store, not a promise of one; await it first')
+  }
+  const has = (name: string): boolean =>
+    typeof (store as Record<string, unknown>)[name] === 'function'
+  const missing = STORE_METHODS.filter((name) => !has(name))
+  if (missing.length === 0) return store as SessionStore
+  if (has('get') && has('set') && has('destroy')) {
+    throw new TypeError(
+      'store is an express-session store, which cannot keep the promises of staykept: it has no conditional write. Use a store of staykept, such as sqliteStore from staykept/sqlite.',
+    )
+  }
+  throw new TypeError(
+    `store is no session store: it has no ${missing.join(', ')}. A database client is wrapped first, as in store: sqliteStore({ database }).`,
+  )
+}

@@ -1,0 +1,168 @@
+import { keepFields, type Pending, type SignInPlan, signInChange } from './changes.js'
+import { encodeFields, type Fields, splitData } from './codec.js'
+import { createRecord } from './creation.js'
+import { checkKeep, replaceSession } from './endings.js'
+import { isSessionError, SessionError } from './errors.js'
+import { type CookieSecret, hashSecret } from './identity.js'
+import { readRecord, type StoredSession, type UserId } from './record.js'
+import type { SignInOptions } from './session.js'
+import { checkMaxAge } from './session-cookie.js'
+import { RESERVED_KEYS } from './session-object.js'
+import type { StoreKey } from './store.js'
+import type { Visit } from './visit.js'
+
+/**
+ * Binds the session to a user under a new secret. In place where it can; with a new id where the session was another
+ * user's, has ended, or was signed in by another request meanwhile: right password, working cookie, always.
+ */
+export async function signIn(visit: Visit, userId: UserId, options: SignInOptions): Promise<void> {
+  const { engine, stored } = visit
+  const user = checkUserId(userId)
+  const keep = checkKeep(options?.keep, 'signIn')
+  const data = checkData(options?.data)
+  const maxAge =
+    options?.maxAge === undefined ? undefined : checkMaxAge(options.maxAge, 'signIn: maxAge')
+  if (visit.kind === 'degraded') visit.assertWritable()
+  visit.client.assertCanSetCookie()
+  warnOfDroppedKeys(visit, keep, data)
+
+  const caller = { openedAt: visit.openedAt, order: visit.openedOrder, id: visit.id as string }
+  const now = engine.now()
+  const meta = {
+    user,
+    signedInAt: now,
+    maxAge: maxAge === undefined ? visit.pendingMaxAge : maxAge,
+    device: visit.client.device,
+  }
+  const formerUser = stored?.meta.user
+  if (formerUser !== undefined && String(formerUser) !== String(user)) {
+    await replaceSession(visit, { keep, data, reason: 'signIn', meta, isForgiven })
+  } else {
+    const secret = engine.random.secret() as CookieSecret
+    const sent = visit.presentText()
+    const plan: SignInPlan = {
+      ...meta,
+      keep,
+      data,
+      secretHash: hashSecret(secret),
+      privilege: engine.random.mark(),
+      now,
+    }
+    const landed =
+      stored === undefined ? undefined : await rotate(visit, visit.pending(stored), plan)
+    const text = keepFields(sent, keep, data)
+    const id = engine.random.id() as StoreKey
+    const next = landed ?? (await createRecord(engine, visit.budget, { id, secret, text, ...meta }))
+    visit.rebase(next, sent)
+    visit.settleOn(next, secret)
+    if (landed !== undefined) engine.events.emit('rotated', { id: landed.id, userId: user })
+  }
+  await checkRevocation(visit, user, caller)
+}
+
+/** The rotated session; `undefined` where the one this request began with is not there any more, or not its own. */
+async function rotate(
+  visit: Visit,
+  pending: Pending,
+  plan: SignInPlan,
+): Promise<StoredSession | undefined> {
+  const { engine, budget } = visit
+  if (engine.tombstones.has(pending.base.id)) return undefined
+  try {
+    return await engine.commits.commit(signInChange(pending, plan), budget)
+  } catch (error) {
+    if (isForgiven(error)) return undefined
+    if (!isSessionError(error, 'ERR_SESSION_OUTCOME_UNKNOWN') || budget.left() <= 0) throw error
+    // One look: our own mark there means that it landed and only the answer was lost.
+    const { id } = pending.base
+    const record = await engine.callStore('load', budget.left(), (store) =>
+      store.load(id, engine.now()),
+    )
+    const current = record === undefined ? undefined : readRecord(id, record)
+    const isOurs = typeof current === 'object' && current.meta.secretHash === plan.secretHash
+    if (!isOurs) throw error
+    return current
+  }
+}
+
+/** Sign-in does not depend on the session it started from (protocol rule Q9). */
+function isForgiven(error: unknown): boolean {
+  return isSessionError(error, 'ERR_SESSION_ENDED') || isSessionError(error, 'ERR_SESSION_ROTATED')
+}
+
+/** Whether the user's sessions were revoked while this sign-in was under way (protocol rule Q19). */
+async function checkRevocation(
+  visit: Visit,
+  user: UserId,
+  caller: { openedAt: number; order: number; id: string },
+): Promise<void> {
+  const { engine, budget } = visit
+  if (engine.store.revocationMark === undefined) return
+  const id = visit.id
+  try {
+    const mark = await budget.spend(
+      Promise.resolve(
+        engine.callStore('revocationMark', budget.left(), (store) =>
+          store.revocationMark?.(String(user), engine.now()),
+        ),
+      ),
+    )
+    if (mark === undefined || !engine.revocations.applies(mark, caller)) return
+  } catch (error) {
+    engine.tombstones.add(id, engine.now() + engine.options.timeouts.absoluteTimeout)
+    visit.startAnew()
+    throw error
+  }
+  engine.tombstones.add(id, engine.now() + engine.options.timeouts.absoluteTimeout)
+  visit.startAnew()
+  await engine.tombstones.attempt(id)
+  throw new SessionError(
+    'ERR_SESSION_REVOKED',
+    'the sessions of this user were revoked while this sign-in was under way. Sign in again; where one request does both, pass { except: req.session.id } to revokeByUser.',
+  )
+}
+
+function checkUserId(userId: unknown): UserId {
+  const isId =
+    (typeof userId === 'string' && userId.length > 0 && userId.length <= 256) ||
+    (typeof userId === 'number' && Number.isFinite(userId)) ||
+    typeof userId === 'bigint'
+  if (isId) return userId as UserId
+  const given =
+    userId === null
+      ? 'null'
+      : Array.isArray(userId)
+        ? 'an array'
+        : `a value of type ${typeof userId}`
+  throw new TypeError(
+    `signIn takes the user's id: a string of 1 to 256 characters, a number or a bigint. It got ${given}. For an object id, pass String(user._id).`,
+  )
+}
+
+function checkData(data: unknown): Fields {
+  if (data === undefined) return new Map()
+  if (typeof data !== 'object' || data === null || Array.isArray(data)) {
+    throw new TypeError('signIn: data is an object, as in { data: { user } }')
+  }
+  const reserved = Object.keys(data).find((key) => RESERVED_KEYS.has(key))
+  if (reserved !== undefined) {
+    throw new TypeError(
+      `signIn: data has a key '${reserved}', a name that belongs to the session itself`,
+    )
+  }
+  return encodeFields(data)
+}
+
+function warnOfDroppedKeys(visit: Visit, keep: readonly string[], data: Fields): void {
+  if (visit.session === undefined) return
+  const before = splitData(visit.stored?.text ?? '{}')
+  const dropped = [...encodeFields(visit.session)]
+    .filter(([key, value]) => before.get(key) !== value && !keep.includes(key) && !data.has(key))
+    .map(([key]) => key)
+  if (dropped.length === 0) return
+  visit.engine.warn(
+    'WARN_SESSION_DROPPED_KEYS',
+    () =>
+      `signIn dropped what this request had just assigned to req.session: ${dropped.join(', ')}. Assign after signIn, pass it as { data }, or name it in { keep }.`,
+  )
+}

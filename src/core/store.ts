@@ -1,0 +1,180 @@
+/**
+ * The store contract: what staykept asks of a database, and nothing more.
+ *
+ * **A session store is a compare-and-set register with a deadline.** It keeps records under keys and swaps a record
+ * only for a caller who can name the version it replaces. It never sees a cookie or a secret, knows no option of
+ * `session()`, and decides nothing: merging, timing and security live in the core, once. That keeps a store small.
+ *
+ * Four rules hold for every method:
+ *
+ * 1. **One atomic step.** Reading the version, judging the deadline and writing are one step of the engine (a script,
+ *    one conditional statement), so that no other caller can come between them.
+ * 2. **The clock is an argument.** A deadline is judged against the `now` that is passed in, never against a clock of
+ *    the store. A record is alive while `expiresAt > now`; a dead record is answered as if it were not there, whether
+ *    or not it was removed yet. An engine's own time-to-live is garbage collection: relative, with slack on top.
+ * 3. **Never twice.** A change whose outcome is unknown (time ran out, the connection broke after sending) is not sent
+ *    again, not by the store and not by its client. It rejects. What surely was not executed may be sent again, and an
+ *    error may say so: throw `storeError(message, { cause, executed: 'no' })` from `core/errors`.
+ * 4. **Answer now if you can.** A method may return its answer or a promise of it; the core waits only for promises.
+ *    Throwing and rejecting mean the same. Errors are for what the system failed to do, never for "not there".
+ *
+ * `testSessionStore` from `staykept/conformance` proves all of it for a store.
+ */
+export interface SessionStore {
+  /** A short name for messages, such as `'memory'` or `'sqlite'`. */
+  readonly name: string
+
+  /** What the engine cannot exceed. The core refuses a larger session with `ERR_SESSION_TOO_LARGE` before it is sent. */
+  readonly limits?: StoreLimits
+
+  /**
+   * The record under `key`, or `undefined` where there is none, or none alive. Never creates anything. Reads what the
+   * last acknowledged write left: the primary, never a replica.
+   */
+  load(key: StoreKey, now: number): MaybePromise<SessionRecord | undefined>
+
+  /**
+   * Stores a first record under `key` and answers `true`; answers `false`, changing nothing, where a live record
+   * stands there. A dead one is replaced. With a user index, the index entry is written before the record.
+   */
+  create(key: StoreKey, record: SessionRecord, now: number): MaybePromise<boolean>
+
+  /**
+   * Swaps the record under `key` for `record` if a live one stands there with `expectedVersion`.
+   *
+   * - `updated`: swapped. A touch may have moved last-seen since the caller read; it is not moved back. Where the
+   *   stored `lastSeenAt` is later than `record.lastSeenAt`, the stored one stays and the deadline moves along by the
+   *   same span, never past the absolute one:
+   *   `expiresAt = min(record.expiresAt + (stored.lastSeenAt - record.lastSeenAt), record.absoluteExpiresAt)`.
+   *   A record whose own deadline is already past is stored as given: this is how the core ends a session on a condition.
+   * - `conflict`: another version stands there. Nothing changed; `record` is the one that stood there in that instant.
+   * - `missing`: nothing alive stands there. Nothing changed, and above all nothing was created.
+   *
+   * Versions are random marks, compared for equality only: never order them, never count.
+   */
+  update(
+    key: StoreKey,
+    record: SessionRecord,
+    expectedVersion: string,
+    now: number,
+  ): MaybePromise<WriteResult>
+
+  /**
+   * Moves last-seen and the deadline of the live record under `key`, if it has `expectedVersion`, and answers as
+   * `update` does. Changes neither payload nor version. Never moves last-seen back: with a `lastSeenAt` that is not
+   * later than the stored one it changes nothing and still answers `updated`, however often it is repeated.
+   */
+  touch(
+    key: StoreKey,
+    expectedVersion: string,
+    lastSeenAt: number,
+    expiresAt: number,
+    now: number,
+  ): MaybePromise<WriteResult>
+
+  /**
+   * Removes the record under `key`, whatever its version, and answers whether a live one stood there. A dead one is
+   * removed too and answered `false`. Repeating it is fine. The record goes first, then its index entry.
+   */
+  delete(key: StoreKey, now: number): MaybePromise<boolean>
+
+  /**
+   * The live records of a user, in no order; an empty array where there are none. Every record in the answer says
+   * `userId === userId` itself: an index may be behind, the record decides. A session that was alive before the call
+   * and stays alive through it is in the answer. Comes together with `deleteByUser`.
+   */
+  listByUser?(userId: string, now: number): MaybePromise<KeyedRecord[]>
+
+  /**
+   * Removes the live records of a user (the record decides, as in `listByUser`) but for `except`, and answers the keys
+   * it removed. A session that was alive before the call does not survive it. An entry of an index goes only after its
+   * own record was removed or past the absolute deadline of its session, never because a record is not there: it may
+   * be about to be.
+   *
+   * With `revocationMark`, `mark` is stored as the user's mark first, before anything is looked up, and kept at least
+   * until `mark.expiresAt`.
+   */
+  deleteByUser?(userId: string, options: DeleteByUserOptions): MaybePromise<StoreKey[]>
+
+  /** The mark that the latest `deleteByUser` left for this user, or `undefined`. It catches sign-ins still in flight. */
+  revocationMark?(userId: string, now: number): MaybePromise<string | undefined>
+
+  /**
+   * Prunes: removes up to `limit` records whose deadline is past by more than `PRUNE_SLACK`, and answers how many went.
+   * The deadline is judged again in the removing step, so a session that was touched or stored meanwhile stays.
+   * An engine that removes expired records by itself has no need of it.
+   */
+  deleteExpired?(limit: number, now: number): MaybePromise<number>
+
+  /**
+   * Calls `listener` after every change of a record (`create`, `update`, `delete`, prune; not `touch`) made by anyone,
+   * with the key; and with `{ type: 'reset' }` whenever changes may have been missed. Answers a function that stops it.
+   */
+  watch?(listener: (event: StoreEvent) => void): () => void
+
+  /** Proves that the engine answers. Says the engine's own clock where it has one. */
+  ping?(): MaybePromise<PingResult>
+
+  /** Lets go of timers, files and connections that the store opened itself, and of nothing that was handed to it. */
+  close?(): MaybePromise<void>
+}
+
+/** What a store keeps for one session. Times are milliseconds since 1970. */
+export interface SessionRecord {
+  /** A random mark, new with every `create` and `update`, chosen by the core. At most 32 ASCII characters. */
+  readonly version: string
+  /** The encoded session. Opaque: kept and returned to the letter. Well-formed Unicode, at most `limits.maxPayloadBytes`. */
+  readonly payload: string
+  /** Whose session this is, for `listByUser`; absent while nobody is signed in. At most 256 characters. */
+  readonly userId?: string | undefined
+  /** When the session was last used. */
+  readonly lastSeenAt: number
+  /** The deadline: from this instant on the record counts as absent. */
+  readonly expiresAt: number
+  /** The latest deadline that the session can ever have, however much it is used. */
+  readonly absoluteExpiresAt: number
+}
+
+/** A record with the key it stands under. */
+export interface KeyedRecord {
+  readonly key: StoreKey
+  readonly record: SessionRecord
+}
+
+/** What became of an `update` or a `touch`. */
+export type WriteResult =
+  | { readonly outcome: 'updated' }
+  | { readonly outcome: 'conflict'; readonly record: SessionRecord }
+  | { readonly outcome: 'missing' }
+
+export interface DeleteByUserOptions {
+  /** Keys that stay. */
+  readonly except: readonly StoreKey[]
+  /** The user's new revocation mark, and until when it must be kept. */
+  readonly mark: { readonly value: string; readonly expiresAt: number }
+  readonly now: number
+}
+
+export interface StoreLimits {
+  /** The longest payload in UTF-8 bytes. */
+  readonly maxPayloadBytes?: number
+}
+
+export interface PingResult {
+  /** The engine's clock, milliseconds since 1970. The core corrects its own by the difference. */
+  readonly now?: number | undefined
+}
+
+export type StoreEvent =
+  | { readonly type: 'changed'; readonly key: StoreKey }
+  | { readonly type: 'reset' }
+
+/** An answer, or a promise of one. */
+export type MaybePromise<T> = T | PromiseLike<T>
+
+/** The key of a record: the public id of its session, 22 characters of base64url. Branded, so that no other string passes for one. */
+export type StoreKey = string & { readonly [storeKey]: true }
+declare const storeKey: unique symbol
+
+/** How long past its deadline a record stays before it is pruned, in milliseconds: room for clocks that disagree. */
+export const PRUNE_SLACK: number = 10 * 60_000

@@ -1,0 +1,79 @@
+import { createBudget } from './budget.js'
+import { writeChange } from './changes.js'
+import type { Commits } from './commits.js'
+import { chain, isPromise } from './maybe.js'
+import { type Device, readRecord, type StoredSession } from './record.js'
+import type { MaybePromise, WriteResult } from './store.js'
+import type { StoreCall } from './store-calls.js'
+import { deadlinesOf, type Timeouts } from './timing.js'
+
+/** Moves last-seen. A touch is worth nothing to a request, so its failure is an event and never an answer. */
+export interface Touches {
+  /**
+   * Sends a touch for this record; once more, against the newer one, where another request changed it meanwhile.
+   * A `device` that differs from the recorded one is stored along, by a write instead.
+   */
+  touch(stored: StoredSession, device?: Device): MaybePromise<void>
+  /** Resolves when no touch is under way. */
+  settled(): Promise<void>
+}
+
+export interface TouchesOptions {
+  readonly callStore: StoreCall
+  readonly commits: Commits
+  readonly storeBudget: number
+  readonly timeouts: Timeouts
+  readonly now: () => number
+}
+
+export function createTouches(options: TouchesOptions): Touches {
+  const { callStore, commits, storeBudget, timeouts, now } = options
+  const pending = new Set<PromiseLike<void>>()
+
+  function send(stored: StoredSession): MaybePromise<WriteResult> {
+    const time = now()
+    const lastSeenAt = Math.max(time, stored.lastSeenAt)
+    const { expiresAt } = deadlinesOf(stored.meta, lastSeenAt, timeouts)
+    return callStore('touch', storeBudget, (store) =>
+      store.touch(stored.id, stored.version, lastSeenAt, expiresAt, time),
+    )
+  }
+
+  /** With the deadlines of the record that won, unless that belongs to another privilege: then it is not ours to keep alive. */
+  function again(stored: StoredSession, result: WriteResult): MaybePromise<unknown> {
+    if (result.outcome !== 'conflict') return
+    const current = readRecord(stored.id, result.record)
+    if (typeof current === 'string' || current.meta.privilege !== stored.meta.privilege) return
+    return send(current)
+  }
+
+  return {
+    touch(stored, device) {
+      let answer: MaybePromise<unknown>
+      try {
+        answer = isSameDevice(stored.meta.device, device)
+          ? chain(send(stored), (result) => again(stored, result))
+          : commits.commit(
+              writeChange({ base: stored, text: stored.text, device }),
+              createBudget(storeBudget),
+            )
+      } catch {
+        return
+      }
+      if (!isPromise(answer)) return
+      const done = answer.then(
+        () => void pending.delete(done),
+        () => void pending.delete(done),
+      )
+      pending.add(done)
+      return done
+    },
+    async settled() {
+      while (pending.size > 0) await Promise.all(pending)
+    },
+  }
+}
+
+function isSameDevice(known: Device | undefined, seen: Device | undefined): boolean {
+  return seen === undefined || (known?.userAgent === seen.userAgent && known?.ip === seen.ip)
+}

@@ -1,0 +1,277 @@
+import type { Budget } from './budget.js'
+import { type Change, type Pending, writeChange } from './changes.js'
+import { decodeData, encodeData, saysTheSame } from './codec.js'
+import {
+  CLEAR_COOKIE_ORDER,
+  type CookieOrder,
+  maxAgeSeconds,
+  NO_COOKIE_ORDER,
+} from './cookie-order.js'
+import { createRecord } from './creation.js'
+import { rebaseData, replaceData } from './data-object.js'
+import type { Engine } from './engine.js'
+import { warnOfFixation } from './fixation.js'
+import type { CookieSecret } from './identity.js'
+import { chain } from './maybe.js'
+import { Operations } from './operations.js'
+import type { Device, SessionMeta, StoredSession } from './record.js'
+import { ended, readOnly, rotated } from './refusals.js'
+import type { Session } from './session.js'
+import { createSessionObject, type SessionHost } from './session-object.js'
+import type { MaybePromise, StoreKey } from './store.js'
+
+/**
+ * - `new`: nothing is stored yet
+ * - `loaded`: works on a record
+ * - `superseded`: the cookie is from before the last rotation; anonymous, and never allowed to write
+ * - `degraded`: the store does not answer and `onStoreError` is `'anonymous'`; read-only
+ */
+export type VisitKind = 'new' | 'loaded' | 'superseded' | 'degraded'
+
+/** The side of a visit that faces the client. */
+export interface VisitClient {
+  /** Throws where the response cannot carry a new cookie: before anything is stored that nobody could reach. */
+  assertCanSetCookie(): void
+  readonly device: Device | undefined
+  /** An error that no code of the application could hear of. */
+  onLostError(error: unknown): void
+}
+
+/** One request's dealings with its session, from the record it loaded to the commit before its response. */
+export class Visit {
+  readonly engine: Engine
+  readonly client: VisitClient
+  readonly budget: Budget
+  readonly openedAt: number
+  /** Its place among the requests of this process. */
+  readonly openedOrder: number
+  kind: VisitKind
+  stored: StoredSession | undefined
+  secret: CookieSecret | undefined
+  /** The browser sent a cookie of ours, whatever it was worth. */
+  readonly hadCookie: boolean
+  /** More than one cookie of ours opened a session; which of them is this browser's, nobody can say. */
+  readonly isDuplicate: boolean
+  /** The cookie verifies, but with a secret that does not sign any more. */
+  isSignedByOldKey = false
+  order: CookieOrder = NO_COOKIE_ORDER
+  session: Session | undefined
+  /** An idle timeout that was assigned and is not stored yet. */
+  pendingMaxAge: number | null | undefined
+  #id: StoreKey | undefined
+  #failure: { readonly error: unknown } | undefined
+  readonly operations: Operations = new Operations()
+  /** A function given to `update` is at work on data of its own. */
+  isUpdating = false
+  readonly #hostFor: (visit: Visit) => SessionHost
+
+  constructor(
+    engine: Engine,
+    client: VisitClient,
+    opened: {
+      readonly kind: VisitKind
+      readonly stored?: StoredSession | undefined
+      readonly secret?: CookieSecret | undefined
+      readonly hadCookie: boolean
+      readonly isDuplicate: boolean
+      readonly openedAt: number
+      readonly budget: Budget
+    },
+    hostFor: (visit: Visit) => SessionHost,
+  ) {
+    this.#hostFor = hostFor
+    this.engine = engine
+    this.client = client
+    this.kind = opened.kind
+    this.stored = opened.stored
+    this.secret = opened.secret
+    this.hadCookie = opened.hadCookie
+    this.isDuplicate = opened.isDuplicate
+    if (opened.isDuplicate) this.order = CLEAR_COOKIE_ORDER
+    this.openedAt = opened.openedAt
+    this.openedOrder = engine.revocations.nextOrder()
+    this.budget = opened.budget
+  }
+
+  get id(): StoreKey {
+    if (this.stored !== undefined) return this.stored.id
+    this.#id ??= this.engine.random.id() as StoreKey
+    return this.#id
+  }
+
+  /** The session object, built when it is first asked for. */
+  open(): Session {
+    if (this.isUpdating) {
+      throw new TypeError(
+        'inside req.session.update(), change the data that is passed in, not req.session',
+      )
+    }
+    this.session ??= createSessionObject(
+      this.#hostFor(this),
+      this.stored === undefined ? {} : decodeData(this.stored.text),
+    )
+    return this.session
+  }
+
+  /** What the application did to the data, encoded. Throws for data that cannot be stored. */
+  pending(stored: StoredSession): Pending {
+    const text = this.session === undefined ? stored.text : encodeData(this.session)
+    return { base: stored, text, maxAge: this.pendingMaxAge }
+  }
+
+  /** The data as they stand, encoded; `{}` for none. */
+  presentText(): string {
+    if (this.session !== undefined) return encodeData(this.session)
+    return this.stored?.text ?? '{}'
+  }
+
+  /** From now on this request cannot be acknowledged. */
+  fail(error: unknown): void {
+    this.#failure ??= { error }
+  }
+
+  /**
+   * Stores what this request changed and answers what the response must tell the browser. Throws or rejects where the
+   * response must not be sent as it is. A response that tells of an error acknowledges nothing: with `isError`, one of a
+   * request that failed is let through, and nothing is stored.
+   */
+  commit(isError = false): MaybePromise<CookieOrder> {
+    const { running, unheard } = this.operations
+    if (running !== undefined) return running.then(() => this.commit(isError))
+    if (this.#failure !== undefined) {
+      if (isError) return NO_COOKIE_ORDER
+      throw this.#failure.error
+    }
+    if (unheard !== undefined) throw unheard.error
+    return chain(this.persist(), () => this.order)
+  }
+
+  /** Whether something was changed and not stored. */
+  hasUnsavedChanges(): boolean {
+    if (this.session === undefined) return false
+    if (this.pendingMaxAge !== undefined && this.stored !== undefined) return true
+    const text = encodeData(this.session)
+    return !saysTheSame(this.stored?.text ?? '{}', text)
+  }
+
+  persist(): MaybePromise<void> {
+    if (this.session === undefined) return
+    switch (this.kind) {
+      case 'new':
+        return this.#persistNew()
+      case 'loaded':
+        return this.#persistLoaded(this.stored as StoredSession)
+      case 'superseded':
+        if (encodeData(this.session) !== '{}') throw rotated()
+        return
+      case 'degraded':
+        if (encodeData(this.session) !== '{}') throw readOnly()
+        return
+      default:
+        return unreachable(this.kind)
+    }
+  }
+
+  /** Commits a change and takes the record that came of it as the new base. */
+  land(change: Change, pending: Pending): MaybePromise<StoredSession> {
+    return chain(this.engine.commits.commit(change, this.budget), (stored) => {
+      this.rebase(stored, pending.text)
+      if (this.pendingMaxAge === pending.maxAge && pending.maxAge !== undefined) {
+        this.pendingMaxAge = undefined
+        this.orderCookie()
+      }
+      return stored
+    })
+  }
+
+  /** Stores a first record for this visit, with the cookie that goes with it. */
+  create(text: string, extra: Partial<SessionMeta> = {}): MaybePromise<StoredSession> {
+    this.client.assertCanSetCookie()
+    const { engine, budget } = this
+    this.secret ??= engine.random.secret() as CookieSecret
+    const plan = { id: this.id, secret: this.secret, text, maxAge: this.pendingMaxAge, ...extra }
+    return chain(createRecord(engine, budget, plan), (stored) => {
+      this.settleOn(stored, plan.secret)
+      return stored
+    })
+  }
+
+  /** The response is to carry the secret of this visit. */
+  orderCookie(): void {
+    const { stored, secret, engine } = this
+    if (stored === undefined || secret === undefined) return
+    const { maxAge } = stored.meta
+    const isPersistent = (maxAge === undefined ? engine.options.cookieMaxAge : maxAge) !== null
+    this.order = {
+      kind: 'set',
+      value: engine.keyring.sign(stored.id, secret),
+      maxAge: isPersistent ? maxAgeSeconds(stored.absoluteExpiresAt, engine.now()) : undefined,
+    }
+  }
+
+  /** This visit has no session any more: what is assigned from here on is a new one. */
+  startAnew(): void {
+    this.kind = 'new'
+    this.stored = undefined
+    this.secret = undefined
+    this.pendingMaxAge = undefined
+    this.#id = undefined
+    if (this.hadCookie || this.order.kind === 'set') this.order = CLEAR_COOKIE_ORDER
+    this.replaceData({})
+  }
+
+  /** From now on this visit works on `stored`, and its response carries the secret of it. */
+  settleOn(stored: StoredSession, secret: CookieSecret): void {
+    this.kind = 'loaded'
+    this.stored = stored
+    this.secret = secret
+    this.pendingMaxAge = undefined
+    this.orderCookie()
+  }
+
+  /** The request has failed: what an error page reads is an empty session that nobody can write to. */
+  close(): void {
+    this.fail(ended())
+    this.kind = 'superseded'
+    this.stored = undefined
+    this.session = undefined
+    Object.freeze(this.open())
+  }
+
+  /** Throws where this visit may not change a session. */
+  assertWritable(): void {
+    if (this.kind === 'superseded') throw rotated()
+    if (this.kind === 'degraded') throw readOnly()
+  }
+
+  replaceData(data: Record<string, unknown>): void {
+    if (this.session !== undefined) replaceData(this.session, data)
+  }
+
+  /** Makes `stored` the base of this visit; `sent` is what its session object said when that was asked for. */
+  rebase(stored: StoredSession, sent: string): void {
+    this.stored = stored
+    if (this.session === undefined || stored.text === sent) return
+    try {
+      rebaseData(this.session, { sent, fresh: stored.text })
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  #persistNew(): MaybePromise<void> {
+    const text = encodeData(this.session as Session)
+    return text === '{}' ? undefined : chain(this.create(text), () => undefined)
+  }
+
+  #persistLoaded(stored: StoredSession): MaybePromise<void> {
+    const pending = this.pending(stored)
+    if (pending.maxAge === undefined && saysTheSame(stored.text, pending.text)) return
+    warnOfFixation(this.engine, pending)
+    return chain(this.land(writeChange(pending), pending), () => undefined)
+  }
+}
+
+function unreachable(kind: never): never {
+  throw new TypeError(`unknown kind of visit: ${String(kind)}`)
+}

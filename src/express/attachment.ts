@@ -1,0 +1,198 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Engine } from '../core/engine.js'
+import { SessionError } from '../core/errors.js'
+import { chain } from '../core/maybe.js'
+import type { Device } from '../core/record.js'
+import type { Session } from '../core/session.js'
+import type { MaybePromise } from '../core/store.js'
+import type { Visit, VisitClient } from '../core/visit.js'
+import type { CookiePolicy } from './cookie-policy.js'
+import { answerError, prepareError } from './failure.js'
+import type { CookieHeaders } from './headers.js'
+import { holdResponse } from './hold.js'
+import { deviceOf, isNavigation } from './request.js'
+
+type Next = (error?: unknown) => void
+
+/** Ties a visit to the request and the response it belongs to. */
+export class Attachment implements VisitClient {
+  readonly engine: Engine
+  readonly #policy: CookiePolicy
+  readonly #req: IncomingMessage
+  readonly #res: ServerResponse | undefined
+  readonly #next: Next | undefined
+  #visit: Visit | undefined
+  #isHeld = false
+  #isOver = false
+  #hasFailed = false
+
+  constructor(
+    engine: Engine,
+    policy: CookiePolicy,
+    req: IncomingMessage,
+    res: ServerResponse | undefined,
+    next: Next | undefined,
+  ) {
+    this.engine = engine
+    this.#policy = policy
+    this.#req = req
+    this.#res = res
+    this.#next = next
+  }
+
+  begin(visit: Visit): void {
+    this.#visit = visit
+    // A cookie to put right without the handler asking for its session: strays, or one signed with an old key.
+    const mustResign = visit.isSignedByOldKey && isNavigation(this.#req)
+    if (mustResign) visit.orderCookie()
+    if (mustResign || visit.isDuplicate) this.#hold()
+  }
+
+  get visit(): Visit {
+    return this.#visit as Visit
+  }
+
+  /** `req.session`. Until it is read, nothing is parsed, built or hooked. */
+  get session(): Session {
+    if (!this.#isHeld) this.#hold()
+    if (this.#isOver) this.#watchAfterEnd()
+    return this.visit.open()
+  }
+
+  /** `req.session = null` ends the session, as in express-session. */
+  end(): void {
+    if (!this.#isHeld) this.#hold()
+    void this.visit.open().destroy()
+  }
+
+  get device(): Device | undefined {
+    return this.engine.options.devices ? deviceOf(this.#req) : undefined
+  }
+
+  assertCanSetCookie(): void {
+    const res = this.#res
+    if (res === undefined) {
+      throw new SessionError(
+        'ERR_SESSION_NO_RESPONSE',
+        'a session needs a response to send its cookie with; pass one: sessions.of(req, res)',
+      )
+    }
+    if (this.#hasFailed || res.headersSent) {
+      throw new SessionError(
+        'ERR_SESSION_HEADERS_SENT',
+        'the headers of this response have left, so it cannot carry a cookie; nothing was stored. Sign in, regenerate and write to a new session before the first byte.',
+      )
+    }
+    this.#policy.assertAccepted(this.#req)
+  }
+
+  onLostError(error: unknown): void {
+    const res = this.#res
+    if (res === undefined || res.writableEnded || this.#hasFailed) return
+    if (res.headersSent) res.destroy()
+    else this.#fail(error)
+  }
+
+  #hold(): void {
+    this.#isHeld = true
+    const res = this.#res
+    if (res === undefined) return
+    holdResponse(res, {
+      commit: () => this.#commit(),
+      hasUnsavedChanges: () => this.visit.hasUnsavedChanges(),
+      onFailure: (error) => this.#fail(error),
+      onLateChange: () => this.#reportLateChange('the response was cut off'),
+    })
+  }
+
+  #commit(): MaybePromise<CookieHeaders | undefined> {
+    this.#isOver = true
+    const isError = (this.#res?.statusCode ?? 200) >= 400
+    return chain(this.visit.commit(isError), (order) => {
+      const { isDuplicate } = this.visit
+      if (order.kind === 'none') return undefined
+      const writer = this.#policy.writerFor(this.#req)
+      const lines = isDuplicate ? writer.clearEverywhere(this.#req.headers.host) : []
+      if (order.kind === 'set' || !isDuplicate) {
+        if (isDuplicate) lines.shift()
+        lines.push(writer.write(order))
+      }
+      return {
+        name: this.#policy.nameFor(this.#req),
+        lines,
+        onCacheable: () => this.#warnCacheable(),
+      }
+    })
+  }
+
+  #fail(error: unknown): void {
+    this.#hasFailed = true
+    this.visit.close()
+    const res = this.#res as ServerResponse
+    if (this.#next === undefined) {
+      answerError(error, res)
+    } else {
+      prepareError(error, res)
+      this.#next(error)
+    }
+  }
+
+  #warnCacheable(): void {
+    this.engine.warn(
+      'WARN_SESSION_CACHEABLE',
+      () =>
+        `${this.#req.method} ${this.#req.url?.split('?', 1)[0]} lets caches keep a response that sets a session cookie; Cache-Control was replaced by private, no-store.`,
+    )
+  }
+
+  /** Someone looks at the session after the answer: if they change it, nobody would ever know. */
+  #watchAfterEnd(): void {
+    if (this.#hasFailed || this.#res?.writableEnded !== true) return
+    setImmediate(() => {
+      if (this.visit.hasUnsavedChanges()) this.#reportLateChange('the change is lost')
+    })
+  }
+
+  #reportLateChange(consequence: string): void {
+    const { id } = this.visit
+    this.engine.events.emit('lateChange', { id })
+    this.engine.warn(
+      'WARN_SESSION_LATE_CHANGE',
+      () =>
+        `${this.#req.method} ${this.#req.url?.split('?', 1)[0]} changed req.session after its headers had left, and did not store it; ${consequence}. Change it before, or await req.session.save().`,
+    )
+  }
+}
+
+const ATTACHMENT: unique symbol = Symbol('staykept')
+
+interface AttachedRequest extends IncomingMessage {
+  [ATTACHMENT]?: Attachment
+}
+
+export function attachmentOf(req: IncomingMessage): Attachment | undefined {
+  return (req as AttachedRequest)[ATTACHMENT]
+}
+
+/** One descriptor for all requests: no closure is made for one that never reads its session. */
+const SESSION_PROPERTY: PropertyDescriptor = {
+  get(this: AttachedRequest) {
+    return this[ATTACHMENT]?.session
+  },
+  set(this: AttachedRequest, value: unknown) {
+    if (value !== null && value !== undefined) {
+      throw new TypeError(
+        'req.session cannot be replaced; assign its keys, as in Object.assign(req.session, data), or end it with req.session = null',
+      )
+    }
+    this[ATTACHMENT]?.end()
+  },
+  configurable: true,
+  enumerable: true,
+}
+
+export function attach(attachment: Attachment, req: IncomingMessage, visit: Visit): void {
+  ;(req as AttachedRequest)[ATTACHMENT] = attachment
+  Object.defineProperty(req, 'session', SESSION_PROPERTY)
+  attachment.begin(visit)
+}

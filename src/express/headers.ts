@@ -1,0 +1,101 @@
+import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from 'node:http'
+
+/** What goes into the headers of a response that tells the browser about its session. */
+export interface CookieHeaders {
+  readonly name: string
+  /** Set-Cookie lines. */
+  readonly lines: readonly string[]
+  /** The handler asked for a shared cache to keep this response, cookie and all. */
+  readonly onCacheable: () => void
+}
+
+type HeaderValue = OutgoingHttpHeader | undefined
+
+const NO_STORE = 'private, no-store'
+
+export function addHeaders(res: ServerResponse, headers: CookieHeaders): void {
+  res.setHeader('Set-Cookie', withOurs(res.getHeader('set-cookie'), headers))
+  res.setHeader('Cache-Control', strictest(res.getHeader('cache-control'), headers))
+}
+
+/** `writeHead(200, { 'Set-Cookie': … })` replaces what was set before: ours goes in as well. */
+export function mergeHead(args: unknown[], headers: CookieHeaders): unknown[] {
+  const last = args.at(-1)
+  if (typeof last !== 'object' || last === null) return args
+  const merged = Array.isArray(last) ? mergeList(last, headers) : mergeObject(last, headers)
+  return [...args.slice(0, -1), merged]
+}
+
+function mergeObject(given: object, headers: CookieHeaders): OutgoingHttpHeaders {
+  const merged: OutgoingHttpHeaders = {}
+  for (const [name, value] of Object.entries(given) as [string, HeaderValue][]) {
+    const lower = name.toLowerCase()
+    if (lower === 'set-cookie') merged[name] = withOurs(value, headers)
+    else if (lower === 'cache-control') merged[name] = strictest(value, headers)
+    else merged[name] = value
+  }
+  return merged
+}
+
+/** Node takes `[name, value, …]` and `[[name, value], …]`; with headers set before, only the first. */
+function mergeList(given: readonly unknown[], headers: CookieHeaders): unknown[] {
+  const flat = given.flatMap((entry) => (Array.isArray(entry) ? entry : [entry])) as unknown[]
+  const merged: unknown[] = []
+  let hasCookies = false
+  for (let at = 0; at < flat.length; at += 2) {
+    const name = String(flat[at])
+    const value = flat[at + 1] as HeaderValue
+    const lower = name.toLowerCase()
+    if (lower === 'set-cookie') {
+      hasCookies = true
+      for (const line of asList(value)) if (!isOurs(line, headers)) merged.push(name, line)
+    } else {
+      merged.push(name, lower === 'cache-control' ? strictest(value, headers) : value)
+    }
+  }
+  if (hasCookies) for (const line of headers.lines) merged.push('Set-Cookie', line)
+  return merged
+}
+
+/** RFC 6265bis §4.1.1: not two cookies of one name in one response. Ours come last, the application's stay. */
+function withOurs(value: HeaderValue, headers: CookieHeaders): string[] {
+  return [...asList(value).filter((line) => !isOurs(line, headers)), ...headers.lines]
+}
+
+function isOurs(line: string, { name }: CookieHeaders): boolean {
+  return line.startsWith(`${name}=`)
+}
+
+/** A response that hands out a session must not be kept for others (OWASP ASVS 14.3.2). */
+function strictest(value: HeaderValue, headers: CookieHeaders): string {
+  const given = asList(value).join(', ')
+  if (/\bno-store\b/i.test(given)) return given
+  if (/\bpublic\b|\bs-maxage\b|\bmax-age\s*=\s*[1-9]/i.test(given)) headers.onCacheable()
+  return NO_STORE
+}
+
+function asList(value: HeaderValue): string[] {
+  if (value === undefined) return []
+  return Array.isArray(value) ? value.map(String) : [String(value)]
+}
+
+/** Headers that describe the body which is not going to be sent. Content-Security-Policy is not one of them. */
+const OF_THE_BODY =
+  /^(?:content-(?!security-policy)|transfer-encoding$|etag$|last-modified$|accept-ranges$|location$|refresh$|expires$|trailer$)/
+
+/** Makes room for an error: nothing of the handler's answer stays, and everything that was there before the session. */
+export function cleanForError(
+  res: ServerResponse,
+  before: { readonly cookies: HeaderValue; readonly cacheControl: HeaderValue },
+): void {
+  for (const name of res.getHeaderNames?.() ?? []) {
+    if (OF_THE_BODY.test(name)) res.removeHeader(name)
+  }
+  restore(res, 'Set-Cookie', before.cookies)
+  restore(res, 'Cache-Control', before.cacheControl)
+}
+
+function restore(res: ServerResponse, name: string, value: HeaderValue): void {
+  if (value === undefined) res.removeHeader(name)
+  else res.setHeader(name, value)
+}

@@ -1,0 +1,111 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { chain, isPromise } from '../core/maybe.js'
+import { openVisit } from '../core/open-visit.js'
+import type { Session } from '../core/session.js'
+import { createSessions, type SessionManager } from '../core/sessions.js'
+import type { MaybePromise, SessionStore } from '../core/store.js'
+import { Attachment, attach, attachmentOf } from './attachment.js'
+import { pathMatches } from './cookie-header.js'
+import { createCookiePolicy } from './cookie-policy.js'
+import { prepareError } from './failure.js'
+import { resolveOptions, type SessionOptions } from './options.js'
+import { pathOf } from './request.js'
+
+/** Express's `next`, or any function that is told of an error. */
+export type Next = (error?: unknown) => void
+
+/** Mount it with `app.use(sessions)`; it is the manager of its sessions as well. */
+export interface Sessions extends SessionManager {
+  (req: IncomingMessage, res: ServerResponse, next: Next): void
+
+  /**
+   * The session of a request without the middleware: for WebSocket upgrades, and for single routes. With a response
+   * (Express knows it from the request) changes are stored before that is sent, as with the middleware. Without one,
+   * only `save`, `update` and the like store anything, and a new session cannot be made, for lack of a cookie.
+   */
+  of(req: IncomingMessage, res?: ServerResponse): Promise<Session>
+}
+
+export function createMiddleware(
+  options: SessionOptions,
+  createDefaultStore: () => SessionStore,
+): Sessions {
+  const resolved = resolveOptions(options, createDefaultStore)
+  const { engine, manager } = createSessions(resolved.core)
+  const policy = createCookiePolicy(resolved, engine.warn)
+  const { skip } = resolved
+  const { path } = resolved.cookie.attributes
+  warnAtStart()
+
+  function sessions(req: IncomingMessage, res: ServerResponse, next: Next): void {
+    if (attachmentOf(req)?.engine === engine || isOutside(req)) {
+      next()
+      return
+    }
+    let opened: MaybePromise<void>
+    try {
+      opened = open(req, res, next)
+    } catch (error) {
+      refuse(error, res, next)
+      return
+    }
+    if (isPromise(opened)) {
+      opened.then(
+        () => next(),
+        (error: unknown) => refuse(error, res, next),
+      )
+    } else {
+      next()
+    }
+  }
+
+  function isOutside(req: IncomingMessage): boolean {
+    if (path !== '/' && !pathMatches(pathOf(req), path)) return true
+    return skip?.(req) === true
+  }
+
+  function open(
+    req: IncomingMessage,
+    res: ServerResponse | undefined,
+    next: Next | undefined,
+  ): MaybePromise<void> {
+    const attachment = new Attachment(engine, policy, req, res, next)
+    return chain(openVisit(engine, attachment, policy.read(req)), (visit) =>
+      attach(attachment, req, visit),
+    )
+  }
+
+  function warnAtStart(): void {
+    if (resolved.hasWeakSecret) {
+      engine.warn(
+        'WARN_SESSION_SECRET',
+        () =>
+          `secret is shorter than 32 characters. It keeps forged cookies from the store; a random one of 32 bytes does that best: node -p "require('node:crypto').randomBytes(32).toString('base64url')"`,
+      )
+    }
+    if (resolved.isDefaultStore && process.env.NODE_ENV === 'production') {
+      engine.warn(
+        'WARN_SESSION_MEMORY_STORE',
+        () =>
+          "sessions are kept in the memory of this process: a restart ends them all, and other processes do not see them. For production pass a store, as in store: sqliteStore({ filename: 'sessions.db' }) from staykept/sqlite.",
+      )
+    }
+  }
+
+  const face: Pick<Sessions, 'of'> = {
+    async of(req, res = (req as { res?: ServerResponse }).res) {
+      const attached = attachmentOf(req)
+      if (attached?.engine === engine) return attached.session
+      const next = res === undefined ? undefined : (req as { next?: Next }).next
+      await open(req, res, next)
+      return (attachmentOf(req) as Attachment).session
+    },
+  }
+  return Object.assign(sessions, manager, face) as Sessions
+}
+
+/** The store failed before the handler ran. */
+function refuse(error: unknown, res: ServerResponse, next: Next): void {
+  prepareError(error, res)
+  next(error)
+}
