@@ -10,7 +10,6 @@ export interface Entry {
   /** When it was queued, on the lane's own count. */
   readonly order: number
   tries: number
-  isWaiting: boolean
   outcome: { readonly stored: StoredSession } | { readonly error: unknown } | undefined
   settled: (() => void) | undefined
   timer: ReturnType<typeof setTimeout> | undefined
@@ -26,8 +25,8 @@ export interface Lane {
   current: StoredSession | undefined
   /** The count when the call that answered `current` was sent. */
   currentSentAt: number
-  /** What is under way: a check cannot have stored anything. */
-  isChecking: boolean
+  /** The changes in the call that is under way: where no answer comes, they may have been stored all the same. */
+  sent: readonly Entry[]
 }
 
 export function createLane(id: StoreKey): Lane {
@@ -38,7 +37,7 @@ export function createLane(id: StoreKey): Lane {
     count: 0,
     current: undefined,
     currentSentAt: 0,
-    isChecking: false,
+    sent: [],
   }
 }
 
@@ -48,7 +47,6 @@ export function createEntry(change: Change, budget: Budget, order: number): Entr
     budget,
     order,
     tries: 0,
-    isWaiting: true,
     outcome: undefined,
     settled: undefined,
     timer: undefined,

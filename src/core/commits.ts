@@ -61,19 +61,20 @@ export function createCommits(options: CommitsOptions): Commits {
   function drive(lane: Lane): void {
     lane.isBusy = true
     for (;;) {
-      for (const entry of lane.entries) entry.isWaiting = false
       const step = nextStep(lane)
       if (step === undefined) break
-      const { batch, send, onAnswer } = step
+      const { asked, send, onAnswer } = step
       const onError = (error: unknown): void => {
         lane.current = undefined
-        for (const entry of batch) fail(lane, entry, error)
+        lane.currentSentAt = 0
+        for (const entry of asked) fail(lane, entry, error)
       }
+      lane.sent = step.sent
       lane.count += 1
       const sentAt = lane.count
       let answer: MaybePromise<unknown>
       try {
-        answer = send(Math.max(...batch.map((entry) => entry.budget.left())))
+        answer = send(Math.max(...asked.map((entry) => entry.budget.left())))
       } catch (error) {
         onError(error)
         continue
@@ -98,49 +99,65 @@ export function createCommits(options: CommitsOptions): Commits {
   }
 
   interface Step {
-    readonly batch: readonly Entry[]
+    /** Whom the answer concerns. */
+    readonly asked: readonly Entry[]
+    /** Whose change travels with it, and may have been stored though no answer comes. */
+    readonly sent: readonly Entry[]
     readonly send: (milliseconds: number) => MaybePromise<unknown>
     readonly onAnswer: (answer: unknown, sentAt: number) => void
   }
 
   function nextStep(lane: Lane): Step | undefined {
     for (const entry of lane.entries) {
-      if (entry.budget.left() <= 0)
-        fail(lane, entry, entry.tries > 0 ? contention() : notSent('update'))
+      if (entry.budget.left() > 0) continue
+      fail(lane, entry, entry.tries > 0 ? contention() : notSent('update'))
     }
     const last = lane.entries.at(-1)
     if (last === undefined) return undefined
     lane.current ??= last.change.base
-    const current = lane.current
-    const draft = applyAll(lane, current)
-    const batch = [...lane.entries]
-    if (batch.length === 0) return nextStep(lane)
-    if (draft.text === current.text && draft.meta === current.meta && draft.isEnded !== true) {
-      const isProven = (entry: Entry): boolean =>
-        !entry.change.needsNewest || lane.currentSentAt > entry.order
-      if (!batch.every(isProven)) return checkStep(lane, batch)
-      for (const entry of batch) succeed(lane, entry, current)
-      return nextStep(lane)
+    const { current } = lane
+    const { draft, batch, mustCheck } = applyAll(lane, current)
+    if (mustCheck) return checkStep(lane)
+    if (draft !== current && !isSame(draft, current)) return updateStep(lane, batch, current, draft)
+    if (batch.some((entry) => entry.change.needsNewest && !isProven(lane, entry))) {
+      return checkStep(lane)
     }
-    return updateStep(lane, batch, current, draft)
+    for (const entry of batch) succeed(lane, entry, current)
+    return nextStep(lane)
   }
 
-  /** Applies every change to the draft; one that cannot be made is refused alone. */
-  function applyAll(lane: Lane, current: StoredSession): Draft {
+  /**
+   * Applies the changes to a draft, one on top of the other. One that cannot be made is refused alone, but not on the
+   * word of a record that may be older than the request: that is looked at again first. A sign-in or an end has to land
+   * before what comes after it can be judged.
+   */
+  function applyAll(
+    lane: Lane,
+    current: StoredSession,
+  ): { draft: Draft; batch: Entry[]; mustCheck: boolean } {
+    const batch: Entry[] = []
     let draft: Draft = current
+    let mustCheck = false
     for (const entry of [...lane.entries]) {
+      if (draft.isEnded || draft.meta.privilege !== current.meta.privilege) break
       const { change } = entry
       try {
-        if (draft.isEnded) throw ended()
-        if (change.base.meta.privilege !== draft.meta.privilege) throw rotated()
+        if (change.base.meta.privilege !== current.meta.privilege) throw rotated()
         const next = change.apply(draft)
         if (next.text !== draft.text) checkSize(next)
         draft = next
+        batch.push(entry)
       } catch (error) {
-        fail(lane, entry, error)
+        if (isProven(lane, entry)) fail(lane, entry, error)
+        else mustCheck = true
       }
     }
-    return draft
+    return { draft, batch, mustCheck }
+  }
+
+  /** Whether the lane's record is an answer to a question that was asked after this change was. */
+  function isProven(lane: Lane, entry: Entry): boolean {
+    return lane.currentSentAt > entry.order
   }
 
   function updateStep(
@@ -163,10 +180,10 @@ export function createCommits(options: CommitsOptions): Commits {
       lastSeenAt,
       ...deadlines,
     }
-    lane.isChecking = false
     for (const entry of batch) entry.tries += 1
     return {
-      batch,
+      asked: batch,
+      sent: batch,
       send: (milliseconds) =>
         callStore('update', milliseconds, (store) =>
           store.update(lane.id, record, current.version, time),
@@ -193,14 +210,15 @@ export function createCommits(options: CommitsOptions): Commits {
     }
   }
 
-  /** Nothing to store, but on the word of an older answer: look once more. */
-  function checkStep(lane: Lane, batch: readonly Entry[]): Step {
-    lane.isChecking = true
+  /** Looks at the record once more, where an older one is not good enough to refuse or to leave things as they are. */
+  function checkStep(lane: Lane): Step {
+    const asked = [...lane.entries]
     return {
-      batch,
+      asked,
+      sent: [],
       send: (milliseconds) =>
         callStore('load', milliseconds, (store) => store.load(lane.id, now())),
-      onAnswer: (record, sentAt) => meet(lane, batch, record as SessionRecord | undefined, sentAt),
+      onAnswer: (record, sentAt) => meet(lane, asked, record as SessionRecord | undefined, sentAt),
     }
   }
 
@@ -214,6 +232,7 @@ export function createCommits(options: CommitsOptions): Commits {
     const stored = record === undefined ? undefined : readRecord(lane.id, record)
     if (stored === undefined || typeof stored === 'string') {
       lane.current = undefined
+      lane.currentSentAt = 0
       for (const entry of batch) fail(lane, entry, ended())
     } else {
       accept(lane, stored, sentAt)
@@ -245,7 +264,7 @@ export function createCommits(options: CommitsOptions): Commits {
   }
 
   function expire(lane: Lane, entry: Entry): void {
-    if (entry.isWaiting || lane.isChecking) {
+    if (!lane.sent.includes(entry)) {
       fail(lane, entry, notSent('update'))
     } else if (entry.tries > 1) {
       entry.tries = 1
@@ -263,4 +282,8 @@ export function createCommits(options: CommitsOptions): Commits {
   }
 
   return { commit }
+}
+
+function isSame(draft: Draft, current: StoredSession): boolean {
+  return draft.text === current.text && draft.meta === current.meta && draft.isEnded !== true
 }

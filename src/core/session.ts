@@ -48,7 +48,7 @@ export type ReservedKey =
 
 /** The data of a session as its handlers see it: your `SessionData`, each key optional. */
 export type SessionFields = {
-  [Key in keyof SessionData as Key extends ReservedKey ? never : Key]?: SessionData[Key]
+  [Key in keyof SessionData as Key extends ReservedKey ? never : Key]?: SessionData[Key] | undefined
 }
 
 /** `req.session`: a plain object with methods on its prototype. */

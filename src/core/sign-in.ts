@@ -51,7 +51,8 @@ export async function signIn(visit: Visit, userId: UserId, options: SignInOption
     const landed =
       stored === undefined ? undefined : await rotate(visit, visit.pending(stored), plan)
     const text = keepFields(sent, keep, data)
-    const id = engine.random.id() as StoreKey
+    // The id of a session that was stored before stays its own.
+    const id = stored === undefined ? visit.id : (engine.random.id() as StoreKey)
     const next = landed ?? (await createRecord(engine, visit.budget, { id, secret, text, ...meta }))
     visit.rebase(next, sent)
     visit.settleOn(next, secret)

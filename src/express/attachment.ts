@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { CookieOrder } from '../core/cookie-order.js'
 import type { Engine } from '../core/engine.js'
 import { SessionError } from '../core/errors.js'
 import { chain } from '../core/maybe.js'
@@ -8,7 +9,7 @@ import type { MaybePromise } from '../core/store.js'
 import type { Visit, VisitClient } from '../core/visit.js'
 import type { CookiePolicy } from './cookie-policy.js'
 import { answerError, prepareError } from './failure.js'
-import type { CookieHeaders } from './headers.js'
+import { addHeaders, type CookieHeaders } from './headers.js'
 import { holdResponse } from './hold.js'
 import { deviceOf, isNavigation } from './request.js'
 
@@ -108,27 +109,28 @@ export class Attachment implements VisitClient {
   #commit(): MaybePromise<CookieHeaders | undefined> {
     this.#isOver = true
     const isError = (this.#res?.statusCode ?? 200) >= 400
-    return chain(this.visit.commit(isError), (order) => {
-      const { isDuplicate } = this.visit
-      if (order.kind === 'none') return undefined
-      const writer = this.#policy.writerFor(this.#req)
-      const lines = isDuplicate ? writer.clearEverywhere(this.#req.headers.host) : []
-      if (order.kind === 'set' || !isDuplicate) {
-        if (isDuplicate) lines.shift()
-        lines.push(writer.write(order))
-      }
-      return {
-        name: this.#policy.nameFor(this.#req),
-        lines,
-        onCacheable: () => this.#warnCacheable(),
-      }
-    })
+    return chain(this.visit.commit(isError), (order) => this.#headersFor(order))
+  }
+
+  #headersFor(order: CookieOrder): CookieHeaders | undefined {
+    if (order.kind === 'none') return undefined
+    const writer = this.#policy.writerFor(this.#req)
+    const own = writer.write(order)
+    return {
+      name: this.#policy.nameFor(this.#req),
+      lines: this.visit.isDuplicate ? writer.clearElsewhere(this.#req.headers.host, own) : [own],
+      onCacheable: () => this.#warnCacheable(),
+    }
   }
 
   #fail(error: unknown): void {
     this.#hasFailed = true
-    this.visit.close()
     const res = this.#res as ServerResponse
+    // A sign-out that the store did not confirm: the user asked, so at least the browser forgets.
+    if (this.visit.order.kind === 'clear') {
+      addHeaders(res, this.#headersFor(this.visit.order) as CookieHeaders)
+    }
+    this.visit.close()
     if (this.#next === undefined) {
       answerError(error, res)
     } else {

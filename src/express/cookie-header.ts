@@ -33,8 +33,8 @@ function isBlank(code: number): boolean {
 /** Writes Set-Cookie lines whose attributes were put together once. */
 export interface CookieWriter {
   write(order: Exclude<CookieOrder, { kind: 'none' }>): string
-  /** Clears the cookie where some other host of the domain may have set it. */
-  clearEverywhere(host: string | undefined): string[]
+  /** `line`, and one that clears the cookie for every wider domain that some other host may have set it for. */
+  clearElsewhere(host: string | undefined, line: string): string[]
 }
 
 export function createCookieWriter(
@@ -58,14 +58,14 @@ export function createCookieWriter(
       const { value, maxAge } = order
       return `${name}=${value}${maxAge === undefined ? '' : `; Max-Age=${maxAge}`}${own}`
     },
-    clearEverywhere(host) {
+    clearElsewhere(host, line) {
       const labels = (host ?? '').replace(/:\d+$/, '').split('.')
-      const lines = [`${name}=; Max-Age=0${common}`]
+      const lines = domain === undefined ? [] : [`${name}=; Max-Age=0${common}`]
       // A browser ignores the ones that name a public suffix.
       for (let from = 0; from < labels.length - 1; from++) {
         lines.push(`${name}=; Max-Age=0; Domain=${labels.slice(from).join('.')}${common}`)
       }
-      return lines
+      return [...lines, line]
     },
   }
 }
