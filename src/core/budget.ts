@@ -2,39 +2,39 @@
  * How long one request may wait for the store, in milliseconds. Waiting uses it up; time spent elsewhere gives it back,
  * so that a request of many steps stays bounded and a long-lived one (a stream, a socket) is not starved.
  */
-export interface Budget {
-  left(): number
+export class Budget {
+  readonly #total: number
+  #spent = 0
+  #waiting = 0
+  #since = 0
+
+  constructor(total: number) {
+    this.#total = total
+  }
+
+  left(): number {
+    // Nothing was waited for yet: a synchronous store never asks the clock.
+    if (this.#since !== 0) this.#settle()
+    return Math.max(0, this.#total - this.#spent)
+  }
+
   /** Counts the time until `answer` settles against the budget, and answers it unchanged. */
-  spend<T>(answer: PromiseLike<T>): PromiseLike<T>
-}
+  spend<T>(answer: PromiseLike<T>): PromiseLike<T> {
+    this.#settle()
+    this.#waiting += 1
+    const done = (): void => {
+      this.#settle()
+      this.#waiting -= 1
+    }
+    answer.then(done, done)
+    return answer
+  }
 
-export function createBudget(total: number): Budget {
-  let spent = 0
-  let waiting = 0
-  let since = performance.now()
-
-  function settle(): void {
+  #settle(): void {
     const now = performance.now()
-    spent = waiting > 0 ? spent + (now - since) : Math.max(0, spent - (now - since))
-    since = now
-  }
-
-  function done(): void {
-    settle()
-    waiting -= 1
-  }
-
-  return {
-    left() {
-      settle()
-      return Math.max(0, total - spent)
-    },
-    spend(answer) {
-      settle()
-      waiting += 1
-      answer.then(done, done)
-      return answer
-    },
+    const passed = this.#since === 0 ? 0 : now - this.#since
+    this.#spent = this.#waiting > 0 ? this.#spent + passed : Math.max(0, this.#spent - passed)
+    this.#since = now
   }
 }
 

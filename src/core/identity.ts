@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto'
 import type { StoreKey } from './store.js'
 
 /**
@@ -11,6 +11,8 @@ import type { StoreKey } from './store.js'
 export interface Credential {
   readonly id: StoreKey
   readonly secret: CookieSecret
+  /** What a record keeps of the secret. */
+  readonly secretHash: string
   /** Which configured secret made the tag: 0 is the one that signs, any other asks for a new cookie. */
   readonly keyIndex: number
 }
@@ -31,11 +33,15 @@ const SECRET_AT = 23
 const SECRET_END = 66
 const TAG_AT = 67
 const TAG_LENGTH = 22
+/** How many verified values a process remembers. */
+const REMEMBERED = 10_000
 
 /** The first secret signs, all of them verify: a new one is put in front, the old one leaves when its cookies have. */
 export function createKeyring(secrets: readonly (string | Uint8Array | KeyObject)[]): Keyring {
   const keys = secrets.map(tagKey)
   const signingKey = keys[0] as KeyObject
+  // A browser sends the same value again and again, and a MAC costs more than all else in reading a session.
+  const verified = new Map<string, Credential>()
 
   return {
     sign(id, secret) {
@@ -43,21 +49,18 @@ export function createKeyring(secrets: readonly (string | Uint8Array | KeyObject
       return `${body}.${tag(signingKey, body)}`
     },
     verify(value) {
+      const known = verified.get(value)
+      if (known !== undefined) return known
       if (value.length !== TAG_AT + TAG_LENGTH || !SHAPE.test(value)) return undefined
       const body = value.slice(0, SECRET_END)
-      const given = Buffer.from(value.slice(TAG_AT), 'latin1')
-      for (let index = 0; index < keys.length; index++) {
-        // RFC 2104 tags are compared in constant time (ASVS 11.2.4).
-        const wanted = Buffer.from(tag(keys[index] as KeyObject, body), 'latin1')
-        if (timingSafeEqual(wanted, given)) {
-          return {
-            id: value.slice(0, SECRET_AT - 1) as StoreKey,
-            secret: value.slice(SECRET_AT, SECRET_END) as CookieSecret,
-            keyIndex: index,
-          }
-        }
-      }
-      return undefined
+      const keyIndex = keys.findIndex((key) => equals(tag(key, body), value.slice(TAG_AT)))
+      if (keyIndex < 0) return undefined
+      const secret = value.slice(SECRET_AT, SECRET_END) as CookieSecret
+      const id = value.slice(0, SECRET_AT - 1) as StoreKey
+      const credential = { id, secret, secretHash: hashSecret(secret), keyIndex }
+      if (verified.size >= REMEMBERED) verified.delete(verified.keys().next().value as string)
+      verified.set(value, credential)
+      return credential
     },
   }
 }
@@ -67,12 +70,11 @@ export function hashSecret(secret: CookieSecret): string {
   return hash('sha256', secret, 'base64url')
 }
 
-/** Whether two hashes of secrets are equal, in constant time. */
-export function sameHash(left: string, right: string): boolean {
-  return (
-    left.length === right.length &&
-    timingSafeEqual(Buffer.from(left, 'latin1'), Buffer.from(right, 'latin1'))
-  )
+/** Whether two strings are equal, in a time that does not tell how much of them is (ASVS 11.2.4). */
+export function equals(left: string, right: string): boolean {
+  let difference = left.length ^ right.length
+  for (let at = 0; at < left.length; at++) difference |= left.charCodeAt(at) ^ right.charCodeAt(at)
+  return difference === 0
 }
 
 /** A public name of this secret for CSRF libraries: new at every rotation, and no way back to the secret or its hash. */

@@ -1,10 +1,9 @@
-import { createBudget } from './budget.js'
 import type { Engine } from './engine.js'
 import type { Credential } from './identity.js'
-import { hashSecret, sameHash } from './identity.js'
+import { equals } from './identity.js'
 import { chain, isPromise } from './maybe.js'
 import { readRecord, type StoredSession } from './record.js'
-import { createSessionHost } from './session-host.js'
+import { VisitHost } from './session-host.js'
 import type { MaybePromise, SessionRecord } from './store.js'
 import { isTouchDue } from './timing.js'
 import { Visit, type VisitClient, type VisitKind } from './visit.js'
@@ -32,49 +31,47 @@ export function openVisit(
   client: VisitClient,
   cookieValues: readonly string[],
 ): MaybePromise<Visit> {
-  const openedAt = engine.now()
-  const budget = createBudget(engine.options.storeBudget)
-  const hadCookie = cookieValues.length > 0
-
-  function begin(found: Found): Visit {
-    const { kind, stored, credential, isDuplicate = false } = found
-    const secret = kind === 'loaded' ? credential?.secret : undefined
-    const visit = new Visit(
-      engine,
-      client,
-      { kind, stored, secret, hadCookie, isDuplicate, openedAt, budget },
-      createSessionHost,
-    )
-    if (kind === 'loaded' && credential !== undefined && credential.keyIndex > 0) {
-      visit.isSignedByOldKey = true
-    }
-    return visit
-  }
-
-  function onStoreFailure(error: unknown): Visit {
-    if (engine.options.onStoreError === 'anonymous') return begin({ kind: 'degraded' })
-    throw error
-  }
-
-  function touchAndBegin(found: Found): MaybePromise<Visit> {
-    const visit = begin(found)
-    const touched = touchIfDue(visit)
-    return touched !== undefined && engine.options.awaitTouch ? touched.then(() => visit) : visit
-  }
-
-  const credentials = verifyAll(engine, cookieValues)
-  if (credentials.length === 0) return begin({ kind: 'new' })
+  const visit = new Visit(engine, client, {
+    hadCookie: cookieValues.length > 0,
+    hostFor: (target) => new VisitHost(target),
+  })
+  const credentials = cookieValues.length === 0 ? [] : verifyAll(engine, cookieValues)
+  if (credentials.length === 0) return visit
   engine.upkeep.start()
   try {
     const found =
       credentials.length === 1
         ? findOne(engine, credentials[0] as Credential)
         : findAmong(engine, credentials)
-    if (!isPromise(found)) return touchAndBegin(found)
-    return budget.spend(found).then(touchAndBegin, onStoreFailure)
+    if (!isPromise(found)) return begin(visit, found)
+    return visit.budget.spend(found).then(
+      (answer) => begin(visit, answer),
+      (error: unknown) => beginWithoutStore(visit, error),
+    )
   } catch (error) {
-    return onStoreFailure(error)
+    return beginWithoutStore(visit, error)
   }
+}
+
+function begin(
+  visit: Visit,
+  { kind, stored, credential, isDuplicate }: Found,
+): MaybePromise<Visit> {
+  visit.kind = kind
+  if (isDuplicate === true) visit.meetDuplicates()
+  if (stored === undefined || credential === undefined) return visit
+  visit.stored = stored
+  visit.secret = credential.secret
+  visit.isSignedByOldKey = credential.keyIndex > 0
+  const touched = touchIfDue(visit, stored)
+  const { awaitTouch } = visit.engine.options
+  return awaitTouch && isPromise(touched) ? touched.then(() => visit) : visit
+}
+
+function beginWithoutStore(visit: Visit, error: unknown): Visit {
+  if (visit.engine.options.onStoreError !== 'anonymous') throw error
+  visit.kind = 'degraded'
+  return visit
 }
 
 /** The distinct credentials among the values; several equal cookies are one. */
@@ -111,7 +108,7 @@ async function findAmong(engine: Engine, credentials: readonly Credential[]): Pr
 }
 
 function judge(engine: Engine, credential: Credential, record: SessionRecord | undefined): Found {
-  const { id, secret } = credential
+  const { id, secretHash: given } = credential
   const now = engine.now()
   if (record === undefined || record.expiresAt <= now) return reject(engine, credential, 'unknown')
   const stored = readRecord(id, record)
@@ -120,11 +117,10 @@ function judge(engine: Engine, credential: Credential, record: SessionRecord | u
     return { kind: 'new' }
   }
   const { secretHash, previous } = stored.meta
-  const given = hashSecret(secret)
-  if (sameHash(given, secretHash)) return { kind: 'loaded', stored, credential }
+  if (equals(given, secretHash)) return { kind: 'loaded', stored, credential }
   const isLate =
     previous !== undefined &&
-    sameHash(given, previous.secretHash) &&
+    equals(given, previous.secretHash) &&
     now - previous.at < SUPERSEDED_FOR
   if (!isLate) return reject(engine, credential, 'secret')
   engine.events.emit('rejected', { reason: 'superseded', id })
@@ -137,11 +133,8 @@ function reject(engine: Engine, { id }: Credential, reason: 'unknown' | 'secret'
 }
 
 /** A visit is activity. Sent right after the load, so that a long request cannot outlive its own session. */
-function touchIfDue(visit: Visit): PromiseLike<unknown> | undefined {
-  const { engine, stored } = visit
-  if (stored === undefined) return undefined
+function touchIfDue({ engine, client }: Visit, stored: StoredSession): MaybePromise<void> {
   const { timeouts, devices } = engine.options
-  if (!isTouchDue(stored.meta, stored.lastSeenAt, engine.now(), timeouts)) return undefined
-  const touched = engine.touches.touch(stored, devices ? visit.client.device : undefined)
-  return isPromise(touched) ? touched : undefined
+  if (!isTouchDue(stored.meta, stored.lastSeenAt, engine.now(), timeouts)) return
+  return engine.touches.touch(stored, devices ? client.device : undefined)
 }

@@ -1,7 +1,8 @@
 import { reloadSession, takeKey, updateSession } from './data-methods.js'
 import { endSession, regenerate } from './endings.js'
 import { SessionError } from './errors.js'
-import { chain } from './maybe.js'
+import type { UserId } from './record.js'
+import type { RegenerateOptions, SessionCookie, SessionInfo, SignInOptions } from './session.js'
 import { createSessionCookie } from './session-cookie.js'
 import { describeSession } from './session-info.js'
 import type { SessionHost } from './session-object.js'
@@ -9,69 +10,97 @@ import { signIn } from './sign-in.js'
 import type { Visit } from './visit.js'
 
 /** Connects the methods of a session object with the visit behind it. */
-export function createSessionHost(visit: Visit): SessionHost {
-  const { engine } = visit
+export class VisitHost implements SessionHost {
+  readonly #visit: Visit
 
-  function run<T>(operation: () => Promise<T>): Promise<T> {
-    if (!visit.isUpdating) return visit.operations.run(operation)
+  constructor(visit: Visit) {
+    this.#visit = visit
+  }
+
+  get id(): string {
+    return this.#visit.id
+  }
+
+  get info(): SessionInfo {
+    return describeSession(this.#visit)
+  }
+
+  get cookie(): SessionCookie {
+    const visit = this.#visit
+    const { options, now } = visit.engine
+    return createSessionCookie(options.cookieAttributes, {
+      get maxAge() {
+        if (visit.pendingMaxAge !== undefined) return visit.pendingMaxAge
+        const own = visit.stored?.meta.maxAge
+        return own === undefined ? options.cookieMaxAge : own
+      },
+      set maxAge(value) {
+        visit.client.assertCanSetCookie()
+        visit.pendingMaxAge = value
+      },
+      get expiresAt() {
+        return describeSession(visit).expiresAt
+      },
+      get now() {
+        return now()
+      },
+    })
+  }
+
+  signIn(userId: UserId, options: SignInOptions): Promise<void> {
+    return this.#run((visit) => signIn(visit, userId, options))
+  }
+
+  end(reason: 'signOut' | 'destroy'): Promise<void> {
+    return this.#run((visit) => endSession(visit, reason))
+  }
+
+  update<T>(change: (data: Record<string, unknown>) => T): Promise<T> {
+    return this.#run((visit) => updateSession(visit, change))
+  }
+
+  take(key: string): Promise<unknown> {
+    return this.#run((visit) => takeKey(visit, key))
+  }
+
+  regenerate(options: RegenerateOptions): Promise<void> {
+    return this.#run((visit) => regenerate(visit, options))
+  }
+
+  save(): Promise<void> {
+    return this.#run(async (visit) => visit.persist())
+  }
+
+  reload(): Promise<void> {
+    return this.#run(reloadSession)
+  }
+
+  touch(): Promise<void> {
+    return this.#run(async ({ stored, engine }) => {
+      if (stored !== undefined) await engine.touches.touch(stored)
+    })
+  }
+
+  refuseKey(key: string): SessionError {
+    const error = new SessionError(
+      'ERR_SESSION_RESERVED_KEY',
+      `req.session.${key} cannot be assigned: the name belongs to the session itself. Nothing of this request is stored; take input key by key, or under a key of your own.`,
+      { path: key },
+    )
+    this.#visit.fail(error)
+    return error
+  }
+
+  callbackThrew(error: unknown): void {
+    this.#visit.fail(error)
+    this.#visit.client.onLostError(error)
+  }
+
+  #run<T>(operation: (visit: Visit) => Promise<T>): Promise<T> {
+    const visit = this.#visit
+    if (!visit.isUpdating) return visit.operations.run(() => operation(visit))
     return Promise.reject(
       new TypeError('methods of a session cannot be called inside req.session.update()'),
     )
-  }
-
-  return {
-    get id() {
-      return visit.id
-    },
-    get info() {
-      return describeSession(visit)
-    },
-    get cookie() {
-      return createSessionCookie(engine.options.cookieAttributes, {
-        get maxAge() {
-          if (visit.pendingMaxAge !== undefined) return visit.pendingMaxAge
-          const own = visit.stored?.meta.maxAge
-          return own === undefined ? engine.options.cookieMaxAge : own
-        },
-        set maxAge(value) {
-          visit.client.assertCanSetCookie()
-          visit.pendingMaxAge = value
-        },
-        get expiresAt() {
-          return describeSession(visit).expiresAt
-        },
-        get now() {
-          return engine.now()
-        },
-      })
-    },
-    signIn: (userId, options) => run(() => signIn(visit, userId, options)),
-    end: (reason) => run(() => endSession(visit, reason)),
-    update: (change) => run(() => updateSession(visit, change)),
-    take: (key) => run(() => takeKey(visit, key)),
-    regenerate: (options) => run(() => regenerate(visit, options)),
-    save: () =>
-      run(async () => {
-        await visit.persist()
-      }),
-    reload: () => run(() => reloadSession(visit)),
-    touch: () =>
-      run(async () => {
-        const { stored } = visit
-        if (stored !== undefined) await chain(engine.touches.touch(stored), () => undefined)
-      }),
-    refuseKey(key) {
-      const error = new SessionError(
-        'ERR_SESSION_RESERVED_KEY',
-        `req.session.${key} cannot be assigned: the name belongs to the session itself. Nothing of this request is stored; take input key by key, or under a key of your own.`,
-        { path: key },
-      )
-      visit.fail(error)
-      return error
-    },
-    callbackThrew(error) {
-      visit.fail(error)
-      visit.client.onLostError(error)
-    },
   }
 }

@@ -1,4 +1,4 @@
-import { createBudget } from './budget.js'
+import { Budget } from './budget.js'
 import { writeChange } from './changes.js'
 import type { Commits } from './commits.js'
 import { chain, isPromise } from './maybe.js'
@@ -55,7 +55,7 @@ export function createTouches(options: TouchesOptions): Touches {
           ? chain(send(stored), (result) => again(stored, result))
           : commits.commit(
               writeChange({ base: stored, text: stored.text, device }),
-              createBudget(storeBudget),
+              new Budget(storeBudget),
             )
       } catch {
         return

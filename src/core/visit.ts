@@ -1,4 +1,4 @@
-import type { Budget } from './budget.js'
+import { Budget } from './budget.js'
 import { type Change, type Pending, writeChange } from './changes.js'
 import { decodeData, encodeData, saysTheSame } from './codec.js'
 import {
@@ -37,6 +37,8 @@ export interface VisitClient {
   onLostError(error: unknown): void
 }
 
+const NO_OPERATIONS = new Operations()
+
 /** One request's dealings with its session, from the record it loaded to the commit before its response. */
 export class Visit {
   readonly engine: Engine
@@ -45,52 +47,47 @@ export class Visit {
   readonly openedAt: number
   /** Its place among the requests of this process. */
   readonly openedOrder: number
-  kind: VisitKind
-  stored: StoredSession | undefined
-  secret: CookieSecret | undefined
   /** The browser sent a cookie of ours, whatever it was worth. */
   readonly hadCookie: boolean
-  /** More than one cookie of ours opened a session; which of them is this browser's, nobody can say. */
-  readonly isDuplicate: boolean
+  kind: VisitKind = 'new'
+  stored: StoredSession | undefined
+  secret: CookieSecret | undefined
   /** The cookie verifies, but with a secret that does not sign any more. */
   isSignedByOldKey = false
+  /** More than one cookie of ours opened a session; which of them is this browser's, nobody can say. */
+  isDuplicate = false
   order: CookieOrder = NO_COOKIE_ORDER
   session: Session | undefined
   /** An idle timeout that was assigned and is not stored yet. */
   pendingMaxAge: number | null | undefined
-  #id: StoreKey | undefined
-  #failure: { readonly error: unknown } | undefined
-  readonly operations: Operations = new Operations()
   /** A function given to `update` is at work on data of its own. */
   isUpdating = false
+  #id: StoreKey | undefined
+  #failure: { readonly error: unknown } | undefined
+  #operations: Operations | undefined
   readonly #hostFor: (visit: Visit) => SessionHost
 
   constructor(
     engine: Engine,
     client: VisitClient,
     opened: {
-      readonly kind: VisitKind
-      readonly stored?: StoredSession | undefined
-      readonly secret?: CookieSecret | undefined
       readonly hadCookie: boolean
-      readonly isDuplicate: boolean
-      readonly openedAt: number
-      readonly budget: Budget
+      readonly hostFor: (visit: Visit) => SessionHost
     },
-    hostFor: (visit: Visit) => SessionHost,
   ) {
-    this.#hostFor = hostFor
     this.engine = engine
     this.client = client
-    this.kind = opened.kind
-    this.stored = opened.stored
-    this.secret = opened.secret
-    this.hadCookie = opened.hadCookie
-    this.isDuplicate = opened.isDuplicate
-    if (opened.isDuplicate) this.order = CLEAR_COOKIE_ORDER
-    this.openedAt = opened.openedAt
+    this.budget = new Budget(engine.options.storeBudget)
+    this.openedAt = engine.now()
     this.openedOrder = engine.revocations.nextOrder()
-    this.budget = opened.budget
+    this.hadCookie = opened.hadCookie
+    this.#hostFor = opened.hostFor
+  }
+
+  /** What the application called on the session in this request. */
+  get operations(): Operations {
+    this.#operations ??= new Operations()
+    return this.#operations
   }
 
   get id(): StoreKey {
@@ -136,7 +133,7 @@ export class Visit {
    * request that failed is let through, and nothing is stored.
    */
   commit(isError = false): MaybePromise<CookieOrder> {
-    const { running, unheard } = this.operations
+    const { running, unheard } = this.#operations ?? NO_OPERATIONS
     if (running !== undefined) return running.then(() => this.commit(isError))
     if (this.#failure !== undefined) {
       if (isError) return NO_COOKIE_ORDER
@@ -207,6 +204,12 @@ export class Visit {
       value: engine.keyring.sign(stored.id, secret),
       maxAge: isPersistent ? maxAgeSeconds(stored.absoluteExpiresAt, engine.now()) : undefined,
     }
+  }
+
+  /** None of the cookies counts, and the response clears them all. */
+  meetDuplicates(): void {
+    this.isDuplicate = true
+    this.order = CLEAR_COOKIE_ORDER
   }
 
   /** This visit has no session any more: what is assigned from here on is a new one. */
