@@ -278,7 +278,7 @@ export function createCommits(options: CommitsOptions): Commits {
     // Every UTF-16 unit is at most three bytes of UTF-8: small sessions are not counted.
     if (text.length * 3 + 1024 <= maxPayloadBytes) return
     const bytes = Buffer.byteLength(encodePayload(meta, text))
-    if (bytes > maxPayloadBytes) throw tooLarge(bytes, maxPayloadBytes)
+    if (bytes > maxPayloadBytes) throw tooLarge(bytes, maxPayloadBytes, text)
   }
 
   return { commit }

@@ -29,10 +29,9 @@ export function createRecord(
     ...extra,
   }
   const payload = encodePayload(meta, text)
-  checkPayload(
-    payload,
-    Math.min(options.maxBytes, engine.store.limits?.maxPayloadBytes ?? Infinity),
-  )
+  const limit = engine.maxPayloadBytes
+  const bytes = payload.length * 3 > limit ? Buffer.byteLength(payload) : 0
+  if (bytes > limit) throw tooLarge(bytes, limit, text)
   const version = random.mark()
   const deadlines = deadlinesOf(meta, now, options.timeouts)
   const userId = meta.user === undefined ? undefined : String(meta.user)
@@ -64,12 +63,6 @@ export function forget(engine: Engine, id: StoreKey): void {
   } catch {
     // Reported as a storeError by the call itself.
   }
-}
-
-function checkPayload(payload: string, limit: number): void {
-  if (payload.length * 3 <= limit) return
-  const bytes = Buffer.byteLength(payload)
-  if (bytes > limit) throw tooLarge(bytes, limit)
 }
 
 function taken(): SessionError {

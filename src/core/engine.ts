@@ -26,6 +26,8 @@ export interface Engine {
   readonly tombstones: Tombstones
   readonly revocations: Revocations
   readonly upkeep: Upkeep
+  /** The largest payload that the options and the store allow. */
+  readonly maxPayloadBytes: number
   readonly warn: (code: SessionWarningCode, message: () => string) => void
   /** Milliseconds since 1970, by the store's clock where that is known. */
   readonly now: () => number
@@ -60,6 +62,7 @@ export function createEngine(options: CoreOptions, random: Random = pooledRandom
     tombstones: createTombstones({ callStore, storeBudget, now }),
     revocations: createRevocations(random),
     upkeep,
+    maxPayloadBytes,
     warn,
     now,
   }

@@ -1,3 +1,4 @@
+import { splitData } from './codec.js'
 import { SessionError } from './errors.js'
 
 /** The session is not there any more: ended, expired, evicted or lost. A store cannot tell which. */
@@ -15,10 +16,19 @@ export function rotated(): SessionError {
   )
 }
 
-export function tooLarge(bytes: number, limit: number): SessionError {
+/** `text` is the encoded data; the largest key of it is named. */
+export function tooLarge(bytes: number, limit: number, text: string): SessionError {
+  let largest = ''
+  let size = -1
+  for (const [key, value] of splitData(text)) {
+    if (value.length <= size) continue
+    largest = key
+    size = value.length
+  }
   return new SessionError(
     'ERR_SESSION_TOO_LARGE',
-    `the session would take ${bytes} bytes, and ${limit} are allowed; store large things elsewhere and keep their id`,
+    `the session would take ${bytes} bytes, and ${limit} are allowed; most of it is in req.session.${largest}. Store large things elsewhere and keep their id.`,
+    { path: largest },
   )
 }
 
