@@ -4,7 +4,7 @@ import { createEntry, createLane, type Entry, type Lane, resultOf } from './comm
 import type { EventHub } from './events.js'
 import { isPromise } from './maybe.js'
 import type { Random } from './random.js'
-import { encodePayload, readRecord, type StoredSession } from './record.js'
+import { encodePayload, readData, readRecord, type StoredSession } from './record.js'
 import { contention, ended, rotated, tooLarge, unknownOutcome } from './refusals.js'
 import type { MaybePromise, SessionRecord, StoreKey, WriteResult } from './store.js'
 import { notSent, type StoreCall } from './store-calls.js'
@@ -128,8 +128,8 @@ export function createCommits(options: CommitsOptions): Commits {
 
   /**
    * Applies the changes to a draft, one on top of the other. One that cannot be made is refused alone, but not on the
-   * word of a record that may be older than the request: that is looked at again first. A sign-in or an end has to land
-   * before what comes after it can be judged.
+   * word of a record that may be older than the request: that is looked at again first. A sign-in or an end lands in a
+   * write of its own: what comes before must not be shown what it makes, and what comes after is judged by it.
    */
   function applyAll(
     lane: Lane,
@@ -139,14 +139,16 @@ export function createCommits(options: CommitsOptions): Commits {
     let draft: Draft = current
     let mustCheck = false
     for (const entry of [...lane.entries]) {
-      if (draft.isEnded || draft.meta.privilege !== current.meta.privilege) break
       const { change } = entry
       try {
         if (change.base.meta.privilege !== current.meta.privilege) throw rotated()
         const next = change.apply(draft)
+        const isTurn = next.isEnded === true || next.meta.privilege !== current.meta.privilege
+        if (isTurn && batch.length > 0) break
         if (next.text !== draft.text) checkSize(next)
         draft = next
         batch.push(entry)
+        if (isTurn) break
       } catch (error) {
         if (isProven(lane, entry)) fail(lane, entry, error)
         else mustCheck = true
@@ -230,7 +232,7 @@ export function createCommits(options: CommitsOptions): Commits {
     sentAt: number,
   ): void {
     const stored = record === undefined ? undefined : readRecord(lane.id, record)
-    if (stored === undefined || typeof stored === 'string') {
+    if (typeof stored !== 'object' || readData(stored) === undefined) {
       lane.current = undefined
       lane.currentSentAt = 0
       for (const entry of batch) fail(lane, entry, ended())

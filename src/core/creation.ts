@@ -21,6 +21,7 @@ export function createRecord(
   { id, secret, text, ...extra }: CreationPlan,
 ): MaybePromise<StoredSession> {
   const { options, random } = engine
+  engine.upkeep.start()
   const now = engine.now()
   const meta: SessionMeta = {
     secretHash: hashSecret(secret),
@@ -36,7 +37,6 @@ export function createRecord(
   const deadlines = deadlinesOf(meta, now, options.timeouts)
   const userId = meta.user === undefined ? undefined : String(meta.user)
   const record: SessionRecord = { version, payload, userId, lastSeenAt: now, ...deadlines }
-  engine.upkeep.start()
 
   function accept(isCreated: boolean): StoredSession {
     if (isCreated !== true) throw taken()

@@ -1,6 +1,6 @@
 import { takeChange, updateChange } from './changes.js'
 import { decodeData, encodeData } from './codec.js'
-import { readRecord } from './record.js'
+import { readData, readRecord } from './record.js'
 import { ended, refuseAsync, rotated } from './refusals.js'
 import { RESERVED_KEYS } from './session-object.js'
 import type { Visit } from './visit.js'
@@ -72,7 +72,9 @@ export async function reloadSession(visit: Visit): Promise<void> {
   const current = record === undefined ? undefined : readRecord(stored.id, record)
   if (current === undefined || typeof current === 'string') throw ended()
   if (current.meta.privilege !== stored.meta.privilege) throw rotated()
+  const data = readData(current)
+  if (data === undefined) throw ended()
   visit.stored = current
   visit.pendingMaxAge = undefined
-  visit.replaceData(decodeData(current.text))
+  visit.replaceData(data)
 }

@@ -1,3 +1,4 @@
+import { decodeData } from './codec.js'
 import type { SessionRecord, StoreKey } from './store.js'
 
 /** What a user is called in `signIn`: kept with its type, indexed by its text. */
@@ -69,6 +70,15 @@ export function readRecord(
     lastSeenAt: record.lastSeenAt,
     expiresAt: record.expiresAt,
     absoluteExpiresAt: record.absoluteExpiresAt,
+  }
+}
+
+/** The data of a record that was read; `undefined` where they are corrupt, which shows only when they are decoded. */
+export function readData({ text }: StoredSession): Record<string, unknown> | undefined {
+  try {
+    return decodeData(text)
+  } catch {
+    return undefined
   }
 }
 

@@ -76,8 +76,9 @@ export class VisitHost implements SessionHost {
   }
 
   touch(): Promise<void> {
-    return this.#run(async ({ stored, engine }) => {
-      if (stored !== undefined) await engine.touches.touch(stored)
+    return this.#run(async ({ stored, engine, budget }) => {
+      if (stored === undefined) return
+      await budget.spend(Promise.resolve(engine.touches.touch(stored, budget)))
     })
   }
 

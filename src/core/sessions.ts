@@ -2,6 +2,7 @@ import { createEngine, type Engine } from './engine.js'
 import { SessionError } from './errors.js'
 import type { SessionEventListener, SessionEvents } from './events.js'
 import type { CoreOptions } from './options.js'
+import type { Random } from './random.js'
 import { readRecord, type StoredSession, type UserId } from './record.js'
 import type { KeyedRecord, MaybePromise, SessionStore, StoreKey } from './store.js'
 import type { StoreOperation } from './store-calls.js'
@@ -73,11 +74,14 @@ export interface SessionManager {
 /** How long a revocation mark is kept: longer than any request takes from its password check to its sign-in. */
 const MARK_LIFETIME = 60 * 60_000
 
-export function createSessions(options: CoreOptions): {
+export function createSessions(
+  options: CoreOptions,
+  random?: Random,
+): {
   engine: Engine
   manager: SessionManager
 } {
-  const engine = createEngine(options)
+  const engine = createEngine(options, random)
   const { store, events, now, tombstones } = engine
 
   function call<T>(

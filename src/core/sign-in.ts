@@ -27,6 +27,7 @@ export async function signIn(visit: Visit, userId: UserId, options: SignInOption
   warnOfDroppedKeys(visit, keep, data)
 
   const caller = { openedAt: visit.openedAt, order: visit.openedOrder, id: visit.id as string }
+  engine.upkeep.start()
   const now = engine.now()
   const meta = {
     user,
@@ -123,21 +124,28 @@ async function checkRevocation(
   )
 }
 
+/** What every engine can index: well-formed Unicode (RFC 3629 has no lone surrogates), and no U+0000. */
+const USER_ID = /^[^\0\p{Surrogate}]{1,256}$/u
+
 function checkUserId(userId: unknown): UserId {
   const isId =
-    (typeof userId === 'string' && userId.length > 0 && userId.length <= 256) ||
+    (typeof userId === 'string' && USER_ID.test(userId)) ||
     (typeof userId === 'number' && Number.isFinite(userId)) ||
     typeof userId === 'bigint'
   if (isId) return userId as UserId
-  const given =
-    userId === null
-      ? 'null'
-      : Array.isArray(userId)
-        ? 'an array'
-        : `a value of type ${typeof userId}`
   throw new TypeError(
-    `signIn takes the user's id: a string of 1 to 256 characters, a number or a bigint. It got ${given}. For an object id, pass String(user._id).`,
+    `signIn takes the user's id: a string of 1 to 256 characters, a number or a bigint. It got ${nameOf(userId)}. For an object id, pass String(user._id).`,
   )
+}
+
+/** The kind of a value, not the value: it may be somebody's. */
+function nameOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (value === '') return 'an empty string'
+  if (Array.isArray(value)) return 'an array'
+  return typeof value === 'string'
+    ? 'a string that no index takes'
+    : `a value of type ${typeof value}`
 }
 
 function checkData(data: unknown): Fields {

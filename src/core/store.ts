@@ -62,7 +62,8 @@ export interface SessionStore {
   /**
    * Moves last-seen and the deadline of the live record under `key`, if it has `expectedVersion`, and answers as
    * `update` does. Changes neither payload nor version. Never moves last-seen back: with a `lastSeenAt` that is not
-   * later than the stored one it changes nothing and still answers `updated`, however often it is repeated.
+   * later than the stored one it changes nothing and still answers `updated`, however often it is repeated. A later one
+   * brings its deadline along as given, nearer or not.
    */
   touch(
     key: StoreKey,
@@ -74,7 +75,8 @@ export interface SessionStore {
 
   /**
    * Removes the record under `key`, whatever its version, and answers whether a live one stood there. A dead one is
-   * removed too and answered `false`. Repeating it is fine. The record goes first, then its index entry.
+   * removed too and answered `false`. Repeating it is fine. The record goes first, then its index entry. The core never
+   * creates a key again that was deleted: ids are random, and used once.
    */
   delete(key: StoreKey, now: number): MaybePromise<boolean>
 
@@ -115,7 +117,10 @@ export interface SessionStore {
   /** Proves that the engine answers. Says the engine's own clock where it has one. */
   ping?(): MaybePromise<PingResult>
 
-  /** Lets go of timers, files and connections that the store opened itself, and of nothing that was handed to it. */
+  /**
+   * Lets go of timers, files and connections that the store opened itself, and of nothing that was handed to it. May be
+   * repeated. What is called afterwards may fail, and must not wait.
+   */
   close?(): MaybePromise<void>
 }
 
@@ -123,9 +128,9 @@ export interface SessionStore {
 export interface SessionRecord {
   /** A random mark, new with every `create` and `update`, chosen by the core. At most 32 ASCII characters. */
   readonly version: string
-  /** The encoded session. Opaque: kept and returned to the letter. Well-formed Unicode, at most `limits.maxPayloadBytes`. */
+  /** The encoded session. Opaque: kept and returned to the letter. Well-formed Unicode without U+0000, at most `limits.maxPayloadBytes`. */
   readonly payload: string
-  /** Whose session this is, for `listByUser`; absent while nobody is signed in. At most 256 characters. */
+  /** Whose session this is, for `listByUser`; absent while nobody is signed in. 1 to 256 characters, without U+0000. */
   readonly userId?: string | undefined
   /** When the session was last used. */
   readonly lastSeenAt: number

@@ -1,4 +1,4 @@
-import { Budget } from './budget.js'
+import type { Budget } from './budget.js'
 import { writeChange } from './changes.js'
 import type { Commits } from './commits.js'
 import { chain, isPromise } from './maybe.js'
@@ -13,7 +13,7 @@ export interface Touches {
    * Sends a touch for this record; once more, against the newer one, where another request changed it meanwhile.
    * A `device` that differs from the recorded one is stored along, by a write instead.
    */
-  touch(stored: StoredSession, device?: Device): MaybePromise<void>
+  touch(stored: StoredSession, budget: Budget, device?: Device): MaybePromise<void>
   /** Resolves when no touch is under way. */
   settled(): Promise<void>
 }
@@ -21,42 +21,42 @@ export interface Touches {
 export interface TouchesOptions {
   readonly callStore: StoreCall
   readonly commits: Commits
-  readonly storeBudget: number
   readonly timeouts: Timeouts
   readonly now: () => number
 }
 
 export function createTouches(options: TouchesOptions): Touches {
-  const { callStore, commits, storeBudget, timeouts, now } = options
+  const { callStore, commits, timeouts, now } = options
   const pending = new Set<PromiseLike<void>>()
 
-  function send(stored: StoredSession): MaybePromise<WriteResult> {
+  function send(stored: StoredSession, budget: Budget): MaybePromise<WriteResult> {
     const time = now()
     const lastSeenAt = Math.max(time, stored.lastSeenAt)
     const { expiresAt } = deadlinesOf(stored.meta, lastSeenAt, timeouts)
-    return callStore('touch', storeBudget, (store) =>
+    return callStore('touch', budget.left(), (store) =>
       store.touch(stored.id, stored.version, lastSeenAt, expiresAt, time),
     )
   }
 
   /** With the deadlines of the record that won, unless that belongs to another privilege: then it is not ours to keep alive. */
-  function again(stored: StoredSession, result: WriteResult): MaybePromise<unknown> {
+  function again(
+    stored: StoredSession,
+    budget: Budget,
+    result: WriteResult,
+  ): MaybePromise<unknown> {
     if (result.outcome !== 'conflict') return
     const current = readRecord(stored.id, result.record)
     if (typeof current === 'string' || current.meta.privilege !== stored.meta.privilege) return
-    return send(current)
+    return send(current, budget)
   }
 
   return {
-    touch(stored, device) {
+    touch(stored, budget, device) {
       let answer: MaybePromise<unknown>
       try {
         answer = isSameDevice(stored.meta.device, device)
-          ? chain(send(stored), (result) => again(stored, result))
-          : commits.commit(
-              writeChange({ base: stored, text: stored.text, device }),
-              new Budget(storeBudget),
-            )
+          ? chain(send(stored, budget), (result) => again(stored, budget, result))
+          : commits.commit(writeChange({ base: stored, text: stored.text, device }), budget)
       } catch {
         return
       }

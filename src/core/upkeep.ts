@@ -1,4 +1,6 @@
+import { chain, isPromise } from './maybe.js'
 import type { CoreOptions } from './options.js'
+import type { MaybePromise, PingResult } from './store.js'
 import type { StoreCall } from './store-calls.js'
 import type { SessionWarningCode } from './warnings.js'
 
@@ -7,8 +9,11 @@ export interface Upkeep {
   /** Begins with the first session that is loaded or stored. Starts no timer that keeps the process alive. */
   start(): void
   now(): number
-  /** Asks the store for its clock, corrects ours by the difference, and answers how long the store took. */
-  check(): Promise<{ latency: number; clockOffset: number }>
+  /**
+   * Asks the store for its clock, corrects ours by the difference, and answers how long the store took: at once where
+   * the store does, so that even the first session goes by the right time.
+   */
+  check(): MaybePromise<{ latency: number; clockOffset: number }>
   /** Prunes everything that is due, in batches. Answers how many sessions went. */
   prune(): Promise<number>
   close(): void
@@ -35,10 +40,18 @@ export function createUpkeep({ options, callStore, warn }: UpkeepOptions): Upkee
     return clock.now() + clockOffset
   }
 
-  async function check(): Promise<{ latency: number; clockOffset: number }> {
+  function check(): MaybePromise<{ latency: number; clockOffset: number }> {
     const started = performance.now()
     const before = clock.now()
-    const pong = await callStore('ping', storeBudget, (target) => target.ping?.())
+    const pong = callStore('ping', storeBudget, (target) => target.ping?.())
+    return chain(pong, (answer) => compare(answer, started, before))
+  }
+
+  function compare(
+    pong: PingResult | undefined,
+    started: number,
+    before: number,
+  ): { latency: number; clockOffset: number } {
     const latency = performance.now() - started
     if (pong?.now !== undefined && options.isSystemClock) {
       const offset = pong.now - (before + clock.now()) / 2
@@ -53,6 +66,16 @@ export function createUpkeep({ options, callStore, warn }: UpkeepOptions): Upkee
       }
     }
     return { latency, clockOffset }
+  }
+
+  /** What goes wrong is a storeError event. */
+  function checkQuietly(): void {
+    try {
+      const answer = check()
+      if (isPromise(answer)) answer.then(undefined, () => {})
+    } catch {
+      // Told by `callStore`.
+    }
   }
 
   async function prune(): Promise<number> {
@@ -87,7 +110,7 @@ export function createUpkeep({ options, callStore, warn }: UpkeepOptions): Upkee
     start() {
       if (isStarted) return
       isStarted = true
-      if (store.ping !== undefined && options.isSystemClock) check().catch(() => {})
+      if (store.ping !== undefined && options.isSystemClock) checkQuietly()
       schedule()
     },
     now,

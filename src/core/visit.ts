@@ -1,6 +1,6 @@
 import { Budget } from './budget.js'
 import { type Change, type Pending, writeChange } from './changes.js'
-import { decodeData, encodeData, saysTheSame } from './codec.js'
+import { encodeData, saysTheSame } from './codec.js'
 import {
   CLEAR_COOKIE_ORDER,
   type CookieOrder,
@@ -14,7 +14,7 @@ import { warnOfFixation } from './fixation.js'
 import type { CookieSecret } from './identity.js'
 import { chain } from './maybe.js'
 import { Operations } from './operations.js'
-import type { Device, SessionMeta, StoredSession } from './record.js'
+import { type Device, readData, type SessionMeta, type StoredSession } from './record.js'
 import { ended, readOnly, rotated } from './refusals.js'
 import type { Session } from './session.js'
 import { createSessionObject, type SessionHost } from './session-object.js'
@@ -103,11 +103,21 @@ export class Visit {
         'inside req.session.update(), change the data that is passed in, not req.session',
       )
     }
-    this.session ??= createSessionObject(
-      this.#hostFor(this),
-      this.stored === undefined ? {} : decodeData(this.stored.text),
-    )
+    this.session ??= createSessionObject(this.#hostFor(this), this.#read())
     return this.session
+  }
+
+  /** Corrupt is absent: data that cannot be decoded are no session, and their owner can sign in again. */
+  #read(): Record<string, unknown> {
+    if (this.stored === undefined) return {}
+    const data = readData(this.stored)
+    if (data !== undefined) return data
+    this.engine.events.emit('corrupt', { id: this.stored.id, reason: 'corrupt' })
+    this.kind = 'new'
+    this.stored = undefined
+    this.secret = undefined
+    this.order = NO_COOKIE_ORDER
+    return {}
   }
 
   /** What the application did to the data, encoded. Throws for data that cannot be stored. */

@@ -1,0 +1,138 @@
+import type { SessionRecord, StoreKey } from '../../src/core/store.js'
+import type { BrokenStore } from './broken-store.js'
+import { leave, live, remove } from './engine.js'
+
+/** Stores that are wrong about what lies between them and their engine. */
+export const wrongConnections: Record<string, BrokenStore> = {
+  'sends an update again when its reply is lost': {
+    mutation: ({ correct }) => ({
+      async update(key, record, expected, now) {
+        try {
+          return await correct.update(key, record, expected, now)
+        } catch {
+          return correct.update(key, record, expected, now)
+        }
+      },
+    }),
+    caughtBy: 'lost replies: an update whose reply is lost rejects, was sent once, and stands',
+  },
+
+  'creates again, later, when the reply to a create is lost': {
+    mutation: ({ correct }) => ({
+      async create(key, record, now) {
+        try {
+          return await correct.create(key, record, now)
+        } catch (error) {
+          setTimeout(() => correct.create(key, record, now), 20)
+          throw error
+        }
+      },
+    }),
+    caughtBy: 'lost replies: a create whose reply is lost rejects, was sent once, and stands',
+  },
+
+  'says of a delete whose reply is lost that it was not executed': {
+    mutation: ({ correct }) => ({
+      async delete(key, now) {
+        try {
+          return await correct.delete(key, now)
+        } catch (cause) {
+          throw Object.assign(new Error('down', { cause }), { code: 'ERR_SESSION_STORE' })
+        }
+      },
+    }),
+    caughtBy: 'lost replies: a delete whose reply is lost rejects, was sent once, and stands',
+  },
+
+  'loads from what this process has read before': {
+    mutation({ engine, correct }) {
+      const cache = new Map<StoreKey, SessionRecord>()
+      return {
+        async load(key, now) {
+          const kept = cache.get(key)
+          if (kept && kept.expiresAt > now && live(engine, key, now)) return kept
+          const record = await correct.load(key, now)
+          if (record) cache.set(key, record)
+          return record
+        },
+        update(key, record, expected, now) {
+          cache.delete(key)
+          return correct.update(key, record, expected, now)
+        },
+        touch(key, expected, lastSeenAt, expiresAt, now) {
+          cache.delete(key)
+          return correct.touch(key, expected, lastSeenAt, expiresAt, now)
+        },
+      }
+    },
+    caughtBy: 'two processes: what one has written the other reads at once',
+  },
+
+  'loads from a replica that is behind': {
+    mutation({ engine, wire, correct }) {
+      const replica = new Map<StoreKey, SessionRecord | undefined>()
+      return {
+        load: (key, now) =>
+          wire.send(() => {
+            const behind = replica.has(key) ? replica.get(key) : engine.records.get(key)
+            return behind && behind.expiresAt > now ? behind : undefined
+          }),
+        async update(key, record, expected, now) {
+          replica.set(key, engine.records.get(key))
+          setTimeout(() => replica.delete(key), 5)
+          return correct.update(key, record, expected, now)
+        },
+      }
+    },
+    caughtBy: 'records: update swaps the whole record',
+  },
+
+  'deletes in two commands that can be parted': {
+    mutation: ({ engine, wire }) => ({
+      async delete(key, now) {
+        const stored = await wire.send(() => live(engine, key, now))
+        await wire.send(() => remove(engine, key, now))
+        const userId = stored?.userId
+        if (userId !== undefined) await wire.send(() => leave(engine, userId, key))
+        return stored !== undefined
+      },
+    }),
+    caughtBy: 'races: of 20 deletes of one key exactly one answers true',
+  },
+
+  'says nothing of deletions in its feed': {
+    mutation: ({ engine }) => ({
+      watch(listener) {
+        const own: typeof listener = (event) => {
+          if (event.type === 'reset' || engine.records.has(event.key)) listener(event)
+        }
+        engine.listeners.add(own)
+        return () => engine.listeners.delete(own)
+      },
+    }),
+    caughtBy: 'watch: every change of a record is told, with its key',
+  },
+
+  'keeps quiet about a feed that was cut': {
+    mutation: ({ correct }) => ({
+      watch: (listener) =>
+        correct.watch((event) => {
+          if (event.type === 'changed') listener(event)
+        }),
+    }),
+    caughtBy: 'feed cuts: a feed that was cut tells a reset, and goes on',
+  },
+
+  'leaves its timer running when it is closed': {
+    mutation() {
+      setTimeout(() => undefined, 20_000)
+      return {}
+    },
+    caughtBy: 'hygiene: a closed store leaves no timer, file or connection open',
+  },
+
+  'tells the time in seconds': {
+    mutation: () => ({ ping: () => ({ now: Date.now() / 1_000 }) }),
+    caughtBy: 'hygiene: ping answers, and a clock it shows counts milliseconds since 1970',
+  },
+}
