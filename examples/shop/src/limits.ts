@@ -1,0 +1,42 @@
+import type { Request, RequestHandler } from 'express'
+import { ipKeyGenerator, rateLimit } from 'express-rate-limit'
+import { httpError } from './errors.js'
+import { field } from './forms.js'
+
+const WINDOW = 15 * 60_000
+
+/**
+ * Slows down who tries passwords: a few failures for one account from one address, more for one address in all.
+ * Never one account from everywhere, or a stranger could lock its owner out.
+ */
+export function signInLimits(): RequestHandler[] {
+  return [
+    limit(10, (req) => `${addressOf(req)} ${field(req.body, 'email').toLowerCase().slice(0, 254)}`),
+    limit(60, addressOf),
+  ]
+}
+
+/** Each registration costs a hash and a row. */
+export function registerLimit(): RequestHandler {
+  return limit(20, addressOf, { countSuccess: true })
+}
+
+function limit(
+  count: number,
+  keyGenerator: (req: Request) => string,
+  { countSuccess = false } = {},
+): RequestHandler {
+  return rateLimit({
+    windowMs: WINDOW,
+    limit: count,
+    keyGenerator,
+    skipSuccessfulRequests: !countSuccess,
+    standardHeaders: 'draft-8',
+    legacyHeaders: false,
+    handler: (_req, _res, next) => next(httpError(429, 'Too many attempts.')),
+  })
+}
+
+function addressOf(req: Request): string {
+  return ipKeyGenerator(req.ip ?? '')
+}

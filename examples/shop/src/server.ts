@@ -1,0 +1,50 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { DEMO } from './accounts.js'
+import { openShop } from './app.js'
+import { type Config, configError, readConfig } from './config.js'
+import { drainable } from './drain.js'
+
+/** Platforms kill 10 s after SIGTERM at the earliest. */
+const DRAIN_DEADLINE = 8_000
+
+try {
+  await start(readConfig(process.env))
+} catch (error) {
+  if (!(error instanceof Error) || error.name !== 'ConfigError') throw error
+  console.error(error.message)
+  process.exitCode = 1
+}
+
+async function start(config: Config): Promise<void> {
+  const shop = await openShop(config)
+  const server = createServer(shop.app)
+  const drain = drainable(server)
+
+  server.listen(config.port)
+  await once(server, 'listening').catch(async (error: NodeJS.ErrnoException) => {
+    await shop.close()
+    if (error.code !== 'EADDRINUSE') throw error
+    throw configError(
+      `Port ${config.port} is taken. Choose another: PORT=${config.port + 1} npm start`,
+    )
+  })
+  welcome(config, (server.address() as AddressInfo).port)
+
+  async function stop(): Promise<void> {
+    shop.drain()
+    await drain(DRAIN_DEADLINE)
+    await shop.close()
+    process.exit(0)
+  }
+  process.once('SIGTERM', stop)
+  process.once('SIGINT', stop)
+}
+
+function welcome({ demoAccount }: Config, port: number): void {
+  console.log(`Stillware is open at http://localhost:${port}`)
+  if (demoAccount) {
+    console.log(`Demo account, in development only: ${DEMO.email}, password "${DEMO.password}"`)
+  }
+}

@@ -1,0 +1,187 @@
+import { expect, test } from 'vitest'
+import { DEMO } from '../../examples/shop/src/accounts.js'
+import { openDatabase } from '../../examples/shop/src/db.js'
+import { registrationProblems } from '../../examples/shop/src/forms.js'
+import { safeReturnPath } from '../../examples/shop/src/return-path.js'
+import { createClient } from '../http.js'
+import { openTestShop, visitor } from './shop.js'
+
+const ADA = { name: 'Ada', email: 'ada@example.com', password: 'seven green buttons' }
+
+test('who registers can sign in, in any letter case of the address', async () => {
+  const shop = await openTestShop()
+  const ada = visitor(shop)
+  expect((await ada.submit('/register', ADA)).headers.location).toBe('/sign-in?registered=1')
+  expect((await ada.get('/dashboard')).status).toBe(303)
+
+  await ada.signIn('ADA@Example.com', ADA.password)
+  expect((await ada.get('/dashboard')).text).toContain('Hello, Ada')
+})
+
+test('passwords are kept as argon2id with 19 MiB and two passes', async () => {
+  const shop = await openTestShop()
+  await visitor(shop).submit('/register', ADA)
+  const db = openDatabase(`${shop.dataDir}/shop.db`)
+  const rows = db.prepare('SELECT password FROM accounts').all() as { password: string }[]
+  db.close()
+  expect(rows).toHaveLength(2)
+  for (const { password } of rows) {
+    expect(password).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[\w+/]{22}\$[\w+/]{43}$/)
+  }
+})
+
+test('an old, cheaper hash is renewed at the next sign-in', async () => {
+  const shop = await openTestShop()
+  const db = openDatabase(`${shop.dataDir}/shop.db`)
+  // "correct horse battery staple" at 8 MiB and one pass, as written by another implementation.
+  const { hash } = await import('@node-rs/argon2')
+  const cheap = await hash('correct horse battery staple', { memoryCost: 8192, timeCost: 1 })
+  db.prepare('UPDATE accounts SET password = ?').run(cheap)
+
+  const answer = await visitor(shop).signIn(DEMO.email, 'correct horse battery staple')
+
+  expect(answer.status).toBe(303)
+  const row = db.prepare('SELECT password FROM accounts').get() as { password: string }
+  db.close()
+  expect(row.password).toContain('$m=19456,t=2,p=1$')
+})
+
+test('registering a taken address answers the same and changes nothing', async () => {
+  const shop = await openTestShop()
+  const first = await visitor(shop).submit('/register', ADA)
+  const again = await visitor(shop).submit('/register', { ...ADA, password: 'nine purple ladders' })
+  const { date: _, ratelimit: __, ...before } = first.headers
+  const { date: ___, ratelimit: ____, ...after } = again.headers
+  expect([again.status, again.text, after]).toEqual([first.status, first.text, before])
+
+  const ada = visitor(shop)
+  expect((await ada.signIn(ADA.email, 'nine purple ladders')).status).toBe(401)
+  expect((await ada.signIn(ADA.email, ADA.password)).status).toBe(303)
+})
+
+test('a wrong password and an unknown address get the same answer', async () => {
+  const shop = await openTestShop()
+  const wrong = await visitor(shop).signIn(DEMO.email, 'not the password at all')
+  const unknown = await visitor(shop).signIn('robyn@stillware.example', 'not the password at all')
+  expect([wrong.status, unknown.status]).toEqual([401, 401])
+  expect(unknown.text.replaceAll('robyn', 'robin')).toBe(wrong.text)
+  expect([...wrong.cookies, ...unknown.cookies]).toEqual([])
+})
+
+test('after sign-out the cookie is gone, and a copy of it is dead', async () => {
+  const shop = await openTestShop()
+  const ada = visitor(shop)
+  await ada.signIn()
+  const copy = createClient(shop.url, ada.jar.clone())
+  expect((await copy.get('/dashboard')).status).toBe(200)
+
+  const answer = await ada.submit('/sign-out')
+
+  expect(answer.headers.location).toBe('/signed-out')
+  expect(ada.jar.get('sid')).toBeUndefined()
+  expect((await copy.get('/dashboard')).status).toBe(303)
+})
+
+test('a link cannot sign anyone out', async () => {
+  const shop = await openTestShop()
+  const ada = visitor(shop)
+  await ada.signIn()
+  const answer = await ada.get('/sign-out')
+  expect([answer.status, answer.headers.allow]).toEqual([405, 'POST'])
+  expect((await ada.get('/dashboard')).status).toBe(200)
+})
+
+test('every page of a signed-in visitor has a sign-out button and is not cached', async () => {
+  const shop = await openTestShop()
+  const ada = visitor(shop)
+  await ada.signIn()
+  for (const path of ['/', '/products/moon-jar', '/cart', '/dashboard', '/devices', '/nowhere']) {
+    const { text, headers } = await ada.get(path)
+    expect(text, path).toContain('action="/sign-out"')
+    expect(headers['cache-control'], path).toContain('no-store')
+  }
+})
+
+test('sign-in leads on to the page that was asked for', async () => {
+  const shop = await openTestShop()
+  const ada = visitor(shop)
+  const { headers } = await ada.get('/devices')
+  const page = await ada.get(String(headers.location))
+  expect(page.text).toContain('name="return" value="/devices"')
+  const { email, password } = DEMO
+  const answer = await ada.submit('/sign-in', { email, password, return: '/devices' })
+  expect(answer.headers.location).toBe('/devices')
+})
+
+test.each([
+  '//evil.example',
+  '/\\evil.example',
+  '\\\\evil.example',
+  '/\t/evil.example',
+  '/\n/evil.example',
+  '/.//evil.example',
+  '/..//evil.example',
+  '/%2e//evil.example',
+  'https://evil.example',
+  'https:evil.example',
+  'javascript:alert(1)',
+  '',
+  'dashboard',
+  `/${'a'.repeat(600)}`,
+  undefined,
+  ['/cart', '/devices'],
+])('%j is no place to return to', (value) => {
+  expect(safeReturnPath(value)).toBe('/dashboard')
+})
+
+test.each(['/', '/cart', '/products/moon-jar?from=cart', '/a/../cart', '/%2F%2Fevil.example'])(
+  '%s is a place to return to, on this site',
+  (path) => {
+    const result = safeReturnPath(path)
+    expect(new URL(result, 'https://shop.example').origin).toBe('https://shop.example')
+    expect(result).not.toBe('/dashboard')
+  },
+)
+
+test.each([
+  ['no name', { name: '' }, ['name']],
+  ['a name of 81 characters', { name: 'a'.repeat(81) }, ['name']],
+  ['a control character in the name', { name: 'A\u0007da' }, ['name']],
+  ['no address', { email: '' }, ['email']],
+  ['half an address', { email: 'ada@' }, ['email']],
+  ['no password', { password: '' }, ['password']],
+  ['14 characters', { password: 'abcdefgh ijklm' }, ['password']],
+  ['15 characters', { password: 'abcdefgh ijklmn' }, []],
+  ['64 words', { password: 'quiet teapot '.repeat(64) }, []],
+  ['more than 1,024 bytes', { password: 'quiet teapot '.repeat(80) }, ['password']],
+  ['one character over and over', { password: 'a'.repeat(20) }, ['password']],
+  ['a common password twice', { password: 'passwordpassword1' }, ['password']],
+  ['the own address', { password: 'ada@example.com1' }, ['password']],
+])('registering with %s', (_, change, wrong) => {
+  expect(Object.keys(registrationProblems({ ...ADA, ...change }))).toEqual(wrong)
+})
+
+test('a form that is wrong comes back with what was typed, but never the password', async () => {
+  const shop = await openTestShop()
+  const ada = visitor(shop)
+  const answer = await ada.submit('/register', {
+    ...ADA,
+    name: '<b>Ada</b>',
+    password: 'secretive',
+  })
+  expect(answer.status).toBe(422)
+  expect(answer.text).toContain('value="&lt;b&gt;Ada&lt;/b&gt;"')
+  expect(answer.text).toContain('aria-invalid="true"')
+  expect(answer.text).not.toContain('secretive')
+})
+
+test('an account that is gone takes its sessions along', async () => {
+  const shop = await openTestShop()
+  const ada = visitor(shop)
+  await ada.signIn()
+  const db = openDatabase(`${shop.dataDir}/shop.db`)
+  db.exec('DELETE FROM accounts')
+  db.close()
+  expect((await ada.get('/dashboard')).status).toBe(303)
+  expect(ada.jar.get('sid')).toBeUndefined()
+})
