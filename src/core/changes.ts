@@ -1,7 +1,7 @@
 import {
-  decodeData,
   decodeField,
-  encodeData,
+  decodeForUpdate,
+  encodeUpdated,
   type Fields,
   joinFields,
   saysTheSame,
@@ -76,12 +76,12 @@ export function updateChange<T>(
     needsNewest: true,
     result: undefined as T | undefined,
     apply(draft: Draft): Draft {
-      const data = decodeData(replay(pending, draft.text).text)
+      const data = decodeForUpdate(replay(pending, draft.text).text)
       const result = fn(data)
       refuseAsync(result)
       change.result = result
       const meta = withPendingMeta(draft.meta, pending)
-      return { ...draft, meta, text: sameText(draft.text, encodeData(data)) }
+      return { ...draft, meta, text: sameText(draft.text, encodeUpdated(data)) }
     },
   }
   return change

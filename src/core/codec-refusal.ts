@@ -1,5 +1,6 @@
 import { SessionError } from './errors.js'
 import { hasExtras, isPlain, MAX_DEPTH } from './plain-values.js'
+import { RESERVED_KEYS } from './reserved-keys.js'
 
 /** Thrown by the encoder's quick walk; it knows that something is wrong, not where. */
 export const REFUSED: unique symbol = Symbol('refused')
@@ -7,6 +8,8 @@ export const REFUSED: unique symbol = Symbol('refused')
 /** The slow second walk, only for data that was refused: finds the place and says what is wrong there. */
 export function explainRefusal(error: unknown, data: object): unknown {
   if (error !== REFUSED && !(error instanceof RangeError)) return error
+  const reserved = Object.keys(data).find((key) => RESERVED_KEYS.has(key) || key === '__proto__')
+  if (reserved !== undefined) return reservedKey(reserved)
   const found = findRefused(data, '', [])
   return new SessionError(
     'ERR_SESSION_DATA',
@@ -14,6 +17,14 @@ export function explainRefusal(error: unknown, data: object): unknown {
       ? 'req.session holds a value that cannot be stored'
       : `req.session.${found.path} cannot be stored: ${found.reason}`,
     found === undefined ? {} : { path: found.path },
+  )
+}
+
+export function reservedKey(key: string): SessionError {
+  return new SessionError(
+    'ERR_SESSION_RESERVED_KEY',
+    `req.session.${key} cannot be assigned: the name belongs to the session itself. Nothing of this request is stored; take input key by key, or under a key of your own.`,
+    { path: key },
   )
 }
 
@@ -35,6 +46,9 @@ function findRefused(
   const isContainer = isTop || Array.isArray(value) || isPlain(value)
   if (!isContainer && !(isBuiltIn(value, Map) || isBuiltIn(value, Set) || isBuiltIn(value, Date))) {
     return { path, reason: describeInstance(value) }
+  }
+  if (Array.isArray(value) && Object.keys(value).length > value.length) {
+    return { path, reason: 'it is an array with named properties; store a copy such as [...value]' }
   }
   const inner = [...ancestors, value]
   const entries = value instanceof Map || value instanceof Set ? [...value] : Object.entries(value)

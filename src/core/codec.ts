@@ -1,5 +1,6 @@
-import { explainRefusal, REFUSED } from './codec-refusal.js'
+import { explainRefusal, REFUSED, reservedKey } from './codec-refusal.js'
 import { hasExtras, isPlain, MAX_DEPTH } from './plain-values.js'
+import { RESERVED_KEYS } from './reserved-keys.js'
 
 /**
  * Session data to text and back: JSON, plus the plain values that JSON forgets (Date, Map, Set, BigInt, NaN, the
@@ -10,6 +11,19 @@ import { hasExtras, isPlain, MAX_DEPTH } from './plain-values.js'
  * encoded text of each key.
  */
 export type Fields = Map<string, string>
+
+/** The data that `update` hands to its function. Names of ours can only have been put there by a foreign hand. */
+export function decodeForUpdate(text: string): Record<string, unknown> {
+  const data = decodeData(text)
+  for (const key of Object.keys(data)) if (RESERVED_KEYS.has(key)) delete data[key]
+  return data
+}
+
+/** What became of it. `Object.assign(data, input)` with a key `__proto__` in the input shows in the prototype only. */
+export function encodeUpdated(data: object): string {
+  if (Object.getPrototypeOf(data) !== Object.prototype) throw reservedKey('__proto__')
+  return encodeData(data)
+}
 
 /** One text for a whole session. */
 export function encodeData(data: object): string {
@@ -83,7 +97,7 @@ export function decodeField(text: string | undefined): unknown {
 function lowerTop(data: object): Record<string, unknown> {
   let copy: Record<string, unknown> | undefined
   for (const key of Object.keys(data)) {
-    if (key === '__proto__') throw REFUSED
+    if (key === '__proto__' || RESERVED_KEYS.has(key)) throw REFUSED
     const value = (data as Record<string, unknown>)[key]
     const lowered = value === undefined ? undefined : lower(value, 1)
     if (lowered !== value) {
@@ -124,6 +138,7 @@ function lowerArray(array: readonly unknown[], depth: number): unknown {
       copy[index] = lowered
     }
   }
+  if (Object.keys(array).length > array.length) throw REFUSED
   return copy ?? array
 }
 

@@ -14,12 +14,20 @@ export interface CreationPlan extends Partial<SessionMeta> {
   readonly text: string
 }
 
+/** Whose first record it is: a visit. */
+export interface Creator {
+  readonly engine: Engine
+  readonly budget: Budget
+  /** The id is not to be used again. */
+  giveUpId(): void
+}
+
 /** Stores a first record. A generator that repeats itself is told apart from a session: it is not overwritten. */
 export function createRecord(
-  engine: Engine,
-  budget: Budget,
+  creator: Creator,
   { id, secret, text, ...extra }: CreationPlan,
 ): MaybePromise<StoredSession> {
+  const { engine, budget } = creator
   const { options, random } = engine
   engine.upkeep.start()
   const now = engine.now()
@@ -49,6 +57,8 @@ export function createRecord(
   return budget.spend(answer).then(accept, (error: unknown) => {
     // It may have been stored all the same. Nobody has its cookie, so it should not stand in a list of devices.
     forget(engine, id)
+    // The deletion is on its way, and must not meet a second attempt.
+    creator.giveUpId()
     throw error
   })
 }

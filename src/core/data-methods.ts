@@ -1,8 +1,8 @@
 import { takeChange, updateChange } from './changes.js'
-import { decodeData, encodeData } from './codec.js'
+import { decodeForUpdate, encodeUpdated } from './codec.js'
 import { readData, readRecord } from './record.js'
 import { ended, refuseAsync, rotated } from './refusals.js'
-import { RESERVED_KEYS } from './session-object.js'
+import { RESERVED_KEYS } from './reserved-keys.js'
 import type { Visit } from './visit.js'
 
 type Data = Record<string, unknown>
@@ -30,10 +30,10 @@ export async function updateSession<T>(visit: Visit, change: (data: Data) => T):
 
 /** Nobody else knows a session that is not stored yet: its own data are the newest. */
 async function updateNewSession<T>(visit: Visit, change: (data: Data) => T): Promise<T> {
-  const data = decodeData(visit.presentText())
+  const data = decodeForUpdate(visit.presentText())
   const result = change(data)
   refuseAsync(result)
-  encodeData(data)
+  encodeUpdated(data)
   visit.open()
   visit.replaceData(data)
   await visit.persist()

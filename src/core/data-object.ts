@@ -1,5 +1,5 @@
 import { decodeField, encodeFields, splitData } from './codec.js'
-import { RESERVED_KEYS } from './session-object.js'
+import { RESERVED_KEYS } from './reserved-keys.js'
 
 /** Gives an object other data; the object stays the same. */
 export function replaceData(object: object, data: Record<string, unknown>): void {

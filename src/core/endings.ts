@@ -5,9 +5,10 @@ import type { EndReason } from './events.js'
 import type { CookieSecret } from './identity.js'
 import type { SessionMeta } from './record.js'
 import { ended } from './refusals.js'
+import { RESERVED_KEYS } from './reserved-keys.js'
 import type { RegenerateOptions } from './session.js'
 import { describeSession } from './session-info.js'
-import { RESERVED_KEYS, rehostSessionObject, type SessionHost } from './session-object.js'
+import { rehostSessionObject, type SessionHost } from './session-object.js'
 import type { StoreKey } from './store.js'
 import type { Visit } from './visit.js'
 
@@ -77,7 +78,7 @@ export async function replaceSession(visit: Visit, replacement: Replacement): Pr
   const secret = engine.random.secret() as CookieSecret
   const id = engine.random.id() as StoreKey
   const created = isWorthStoring
-    ? await createRecord(engine, budget, { id, secret, text, ...meta })
+    ? await createRecord(visit, { id, secret, text, ...meta })
     : undefined
   let lastText = pending.text
   try {

@@ -20,6 +20,11 @@ export class Operations {
     return this.#failures.find(({ promise }) => !promise.isWatched)
   }
 
+  /** Whether anything failed so far, heard of or not. */
+  get hasFailed(): boolean {
+    return this.#failures.length > 0
+  }
+
   run<T>(operation: () => Promise<T>): Promise<T> {
     const started = this.#tail === undefined ? operation() : this.#tail.then(operation)
     const promise = watchPromise(started)

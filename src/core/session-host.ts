@@ -1,6 +1,7 @@
+import { reservedKey } from './codec-refusal.js'
 import { reloadSession, takeKey, updateSession } from './data-methods.js'
 import { endSession, regenerate } from './endings.js'
-import { SessionError } from './errors.js'
+import type { SessionError } from './errors.js'
 import type { UserId } from './record.js'
 import type { RegenerateOptions, SessionCookie, SessionInfo, SignInOptions } from './session.js'
 import { createSessionCookie } from './session-cookie.js'
@@ -83,11 +84,7 @@ export class VisitHost implements SessionHost {
   }
 
   refuseKey(key: string): SessionError {
-    const error = new SessionError(
-      'ERR_SESSION_RESERVED_KEY',
-      `req.session.${key} cannot be assigned: the name belongs to the session itself. Nothing of this request is stored; take input key by key, or under a key of your own.`,
-      { path: key },
-    )
+    const error = reservedKey(key)
     this.#visit.fail(error)
     return error
   }

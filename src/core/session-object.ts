@@ -1,5 +1,6 @@
 import type { SessionError } from './errors.js'
 import type { UserId } from './record.js'
+import { RESERVED_KEYS } from './reserved-keys.js'
 import type {
   RegenerateOptions,
   Session,
@@ -103,14 +104,9 @@ const properties: Record<string, (this: unknown) => unknown> = {
   },
 }
 
-/** The names that belong to a session; `__proto__` besides, because assigning it changes the object it is assigned to. */
-export const RESERVED_KEYS: ReadonlySet<string> = new Set([
-  ...Object.keys(properties),
-  ...Object.keys(methods),
-])
-
 for (const [name, method] of Object.entries(methods)) reserve(name, () => method)
 for (const [name, read] of Object.entries(properties)) reserve(name, read)
+// Assigning this one changes the object it is assigned to.
 reserve('__proto__', function prototypeOf() {
   return Object.getPrototypeOf(this)
 })

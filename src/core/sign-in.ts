@@ -5,9 +5,9 @@ import { checkKeep, replaceSession } from './endings.js'
 import { isSessionError, SessionError } from './errors.js'
 import { type CookieSecret, hashSecret } from './identity.js'
 import { readRecord, type StoredSession, type UserId } from './record.js'
+import { RESERVED_KEYS } from './reserved-keys.js'
 import type { SignInOptions } from './session.js'
 import { checkMaxAge } from './session-cookie.js'
-import { RESERVED_KEYS } from './session-object.js'
 import type { StoreKey } from './store.js'
 import type { Visit } from './visit.js'
 
@@ -54,7 +54,7 @@ export async function signIn(visit: Visit, userId: UserId, options: SignInOption
     const text = keepFields(sent, keep, data)
     // The id of a session that was stored before stays its own.
     const id = stored === undefined ? visit.id : (engine.random.id() as StoreKey)
-    const next = landed ?? (await createRecord(engine, visit.budget, { id, secret, text, ...meta }))
+    const next = landed ?? (await createRecord(visit, { id, secret, text, ...meta }))
     visit.rebase(next, sent)
     visit.settleOn(next, secret)
     if (landed !== undefined) engine.events.emit('rotated', { id: landed.id, userId: user })

@@ -12,7 +12,7 @@ import { rebaseData, replaceData } from './data-object.js'
 import type { Engine } from './engine.js'
 import { warnOfFixation } from './fixation.js'
 import type { CookieSecret } from './identity.js'
-import { chain } from './maybe.js'
+import { chain, isPromise } from './maybe.js'
 import { Operations } from './operations.js'
 import { type Device, readData, type SessionMeta, type StoredSession } from './record.js'
 import { ended, readOnly, rotated } from './refusals.js'
@@ -143,14 +143,27 @@ export class Visit {
    * request that failed is let through, and nothing is stored.
    */
   commit(isError = false): MaybePromise<CookieOrder> {
-    const { running, unheard } = this.#operations ?? NO_OPERATIONS
+    const { running, unheard, hasFailed } = this.#operations ?? NO_OPERATIONS
     if (running !== undefined) return running.then(() => this.commit(isError))
     if (this.#failure !== undefined) {
       if (isError) return NO_COOKIE_ORDER
       throw this.#failure.error
     }
     if (unheard !== undefined) throw unheard.error
-    return chain(this.persist(), () => this.order)
+    try {
+      const committed = chain(this.persist(), () => this.order)
+      if (!isError || !hasFailed || !isPromise(committed)) return committed
+      return committed.then(undefined, () => this.#giveUp())
+    } catch (error) {
+      if (!isError || !hasFailed) throw error
+      return this.#giveUp()
+    }
+  }
+
+  /** This is the page that tells of the failure of a `save` or the like: a second failure must not replace it. */
+  #giveUp(): CookieOrder {
+    this.close()
+    return NO_COOKIE_ORDER
   }
 
   /** Whether something was changed and not stored. */
@@ -194,13 +207,16 @@ export class Visit {
   /** Stores a first record for this visit, with the cookie that goes with it. */
   create(text: string, extra: Partial<SessionMeta> = {}): MaybePromise<StoredSession> {
     this.client.assertCanSetCookie()
-    const { engine, budget } = this
-    this.secret ??= engine.random.secret() as CookieSecret
+    this.secret ??= this.engine.random.secret() as CookieSecret
     const plan = { id: this.id, secret: this.secret, text, maxAge: this.pendingMaxAge, ...extra }
-    return chain(createRecord(engine, budget, plan), (stored) => {
+    return chain(createRecord(this, plan), (stored) => {
       this.settleOn(stored, plan.secret)
       return stored
     })
+  }
+
+  giveUpId(): void {
+    this.#id = undefined
   }
 
   /** The response is to carry the secret of this visit. */

@@ -8,16 +8,16 @@ import type { Session } from '../core/session.js'
 import type { MaybePromise } from '../core/store.js'
 import type { Visit, VisitClient } from '../core/visit.js'
 import type { CookiePolicy } from './cookie-policy.js'
-import { answerError, prepareError } from './failure.js'
+import { cut, type Next, replaceAnswer } from './failure.js'
 import { addHeaders, type CookieHeaders } from './headers.js'
 import { holdResponse } from './hold.js'
-import { deviceOf, isNavigation } from './request.js'
-
-type Next = (error?: unknown) => void
+import { deviceOf, hostOf, isNavigation } from './request.js'
 
 /** Ties a visit to the request and the response it belongs to. */
 export class Attachment implements VisitClient {
   readonly engine: Engine
+  /** That of another `session()` on the same request. */
+  other: Attachment | undefined
   readonly #policy: CookiePolicy
   readonly #req: IncomingMessage
   readonly #res: ServerResponse | undefined
@@ -37,7 +37,8 @@ export class Attachment implements VisitClient {
     this.engine = engine
     this.#policy = policy
     this.#req = req
-    this.#res = res
+    // What engine.io and others pass as the response of an upgrade sends no cookies, and nobody waits for it.
+    this.#res = (req as { upgrade?: unknown }).upgrade === true ? undefined : res
     this.#next = next
   }
 
@@ -90,7 +91,7 @@ export class Attachment implements VisitClient {
   onLostError(error: unknown): void {
     const res = this.#res
     if (res === undefined || res.writableEnded || this.#hasFailed) return
-    if (res.headersSent) res.destroy()
+    if (res.headersSent) cut(res)
     else this.#fail(error)
   }
 
@@ -102,7 +103,7 @@ export class Attachment implements VisitClient {
       commit: () => this.#commit(),
       hasUnsavedChanges: () => this.visit.hasUnsavedChanges(),
       onFailure: (error) => this.#fail(error),
-      onLateChange: () => this.#reportLateChange('the response was cut off'),
+      onLateChange: () => this.#reportLateChange(),
     })
   }
 
@@ -118,7 +119,7 @@ export class Attachment implements VisitClient {
     const own = writer.write(order)
     return {
       name: this.#policy.nameFor(this.#req),
-      lines: this.visit.isDuplicate ? writer.clearElsewhere(this.#req.headers.host, own) : [own],
+      lines: this.visit.isDuplicate ? writer.clearElsewhere(hostOf(this.#req), own) : [own],
       onCacheable: () => this.#warnCacheable(),
     }
   }
@@ -131,12 +132,7 @@ export class Attachment implements VisitClient {
       addHeaders(res, this.#headersFor(this.visit.order) as CookieHeaders)
     }
     this.visit.close()
-    if (this.#next === undefined) {
-      answerError(error, res)
-    } else {
-      prepareError(error, res)
-      this.#next(error)
-    }
+    replaceAnswer(error, res, this.#next)
   }
 
   #warnCacheable(): void {
@@ -151,17 +147,17 @@ export class Attachment implements VisitClient {
   #watchAfterEnd(): void {
     if (this.#hasFailed || this.#res?.writableEnded !== true) return
     setImmediate(() => {
-      if (this.visit.hasUnsavedChanges()) this.#reportLateChange('the change is lost')
+      if (this.visit.hasUnsavedChanges()) this.#reportLateChange()
     })
   }
 
-  #reportLateChange(consequence: string): void {
+  #reportLateChange(): void {
     const { id } = this.visit
     this.engine.events.emit('lateChange', { id })
     this.engine.warn(
       'WARN_SESSION_LATE_CHANGE',
       () =>
-        `${this.#req.method} ${this.#req.url?.split('?', 1)[0]} changed req.session after its headers had left, and did not store it; ${consequence}. Change it before, or await req.session.save().`,
+        `${this.#req.method} ${this.#req.url?.split('?', 1)[0]} changed req.session after its headers had left, and did not store it: the change is lost, and so is the end of the response where that was still to come. Change it before, or await req.session.save().`,
     )
   }
 }
@@ -172,8 +168,11 @@ interface AttachedRequest extends IncomingMessage {
   [ATTACHMENT]?: Attachment
 }
 
-export function attachmentOf(req: IncomingMessage): Attachment | undefined {
-  return (req as AttachedRequest)[ATTACHMENT]
+/** What `engine` has to do with a request, also where `req.session` is another one's. */
+export function attachmentOf(req: IncomingMessage, engine: Engine): Attachment | undefined {
+  let found = (req as AttachedRequest)[ATTACHMENT]
+  while (found !== undefined && found.engine !== engine) found = found.other
+  return found
 }
 
 /** One descriptor for all requests: no closure is made for one that never reads its session. */
@@ -193,8 +192,20 @@ const SESSION_PROPERTY: PropertyDescriptor = {
   enumerable: true,
 }
 
-export function attach(attachment: Attachment, req: IncomingMessage, visit: Visit): void {
-  ;(req as AttachedRequest)[ATTACHMENT] = attachment
-  Object.defineProperty(req, 'session', SESSION_PROPERTY)
+/** Mounted, a session becomes `req.session`; otherwise it does not take the place of one that is there. */
+export function attach(
+  attachment: Attachment,
+  req: AttachedRequest,
+  { visit, isMounted }: { readonly visit: Visit; readonly isMounted: boolean },
+): void {
+  const first = req[ATTACHMENT]
+  if (first === undefined || isMounted) {
+    attachment.other = first
+    req[ATTACHMENT] = attachment
+    Object.defineProperty(req, 'session', SESSION_PROPERTY)
+  } else {
+    attachment.other = first.other
+    first.other = attachment
+  }
   attachment.begin(visit)
 }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { CookieOrder } from '../core/cookie-order.js'
 import type { CookieAttributes } from '../core/session-cookie.js'
 
@@ -59,15 +60,22 @@ export function createCookieWriter(
       return `${name}=${value}${maxAge === undefined ? '' : `; Max-Age=${maxAge}`}${own}`
     },
     clearElsewhere(host, line) {
-      const labels = (host ?? '').replace(/:\d+$/, '').split('.')
-      const lines = domain === undefined ? [] : [`${name}=; Max-Age=0${common}`]
+      const clear = `${name}=; Max-Age=0`
       // A browser ignores the ones that name a public suffix.
-      for (let from = 0; from < labels.length - 1; from++) {
-        lines.push(`${name}=; Max-Age=0; Domain=${labels.slice(from).join('.')}${common}`)
-      }
-      return [...lines, line]
+      const elsewhere = domainsOf(host).map((parent) => `${clear}; Domain=${parent}${common}`)
+      return [...(domain === undefined ? [] : [`${clear}${common}`]), ...elsewhere, line]
     },
   }
+}
+
+const MOST_LABELS = 6
+
+/** `shop.example.com` and `example.com` for `shop.example.com:3000`; nothing for an address, or for what is no host. */
+function domainsOf(host = ''): string[] {
+  const [bare = ''] = host.split(':', 1)
+  if (!/^[a-z\d-]+(?:\.[a-z\d-]+)+$/i.test(bare) || isIP(bare) !== 0) return []
+  const labels = bare.split('.').slice(-MOST_LABELS)
+  return labels.slice(0, -1).map((_, from) => labels.slice(from).join('.'))
 }
 
 function capitalise(word: string): string {

@@ -20,10 +20,13 @@ export function addHeaders(res: ServerResponse, headers: CookieHeaders): void {
 
 /** `writeHead(200, { 'Set-Cookie': … })` replaces what was set before: ours goes in as well. */
 export function mergeHead(args: unknown[], headers: CookieHeaders): unknown[] {
-  const last = args.at(-1)
-  if (typeof last !== 'object' || last === null) return args
-  const merged = Array.isArray(last) ? mergeList(last, headers) : mergeObject(last, headers)
-  return [...args.slice(0, -1), merged]
+  const at = args.findLastIndex((arg) => typeof arg === 'object' && arg !== null)
+  if (at < 0) return args
+  const given = args[at] as object
+  return args.with(
+    at,
+    Array.isArray(given) ? mergeList(given, headers) : mergeObject(given, headers),
+  )
 }
 
 function mergeObject(given: object, headers: CookieHeaders): OutgoingHttpHeaders {
@@ -39,21 +42,18 @@ function mergeObject(given: object, headers: CookieHeaders): OutgoingHttpHeaders
 
 /** Node takes `[name, value, …]` and `[[name, value], …]`; with headers set before, only the first. */
 function mergeList(given: readonly unknown[], headers: CookieHeaders): unknown[] {
-  const flat = given.flatMap((entry) => (Array.isArray(entry) ? entry : [entry])) as unknown[]
+  const flat = Array.isArray(given[0]) ? given.flat() : given
   const merged: unknown[] = []
-  let hasCookies = false
+  const cookies: string[] = []
   for (let at = 0; at < flat.length; at += 2) {
     const name = String(flat[at])
     const value = flat[at + 1] as HeaderValue
     const lower = name.toLowerCase()
-    if (lower === 'set-cookie') {
-      hasCookies = true
-      for (const line of asList(value)) if (!isOurs(line, headers)) merged.push(name, line)
-    } else {
-      merged.push(name, lower === 'cache-control' ? strictest(value, headers) : value)
-    }
+    if (lower === 'set-cookie') cookies.push(...asList(value))
+    else merged.push(name, lower === 'cache-control' ? strictest(value, headers) : value)
   }
-  if (hasCookies) for (const line of headers.lines) merged.push('Set-Cookie', line)
+  // One entry with a list: HTTP/2 would keep only the last of several.
+  if (cookies.length > 0) merged.push('Set-Cookie', withOurs(cookies, headers))
   return merged
 }
 
@@ -83,11 +83,20 @@ function asList(value: HeaderValue): string[] {
 const OF_THE_BODY =
   /^(?:content-(?!security-policy)|transfer-encoding$|etag$|last-modified$|accept-ranges$|location$|refresh$|expires$|trailer$)/
 
+export interface HeadersBefore {
+  readonly cookies: HeaderValue
+  readonly cacheControl: HeaderValue
+}
+
+export function rememberHeaders(res: ServerResponse): HeadersBefore {
+  return {
+    cookies: res.getHeader?.('set-cookie'),
+    cacheControl: res.getHeader?.('cache-control'),
+  }
+}
+
 /** Makes room for an error: nothing of the handler's answer stays, and everything that was there before the session. */
-export function cleanForError(
-  res: ServerResponse,
-  before: { readonly cookies: HeaderValue; readonly cacheControl: HeaderValue },
-): void {
+export function cleanForError(res: ServerResponse, before: HeadersBefore): void {
   for (const name of res.getHeaderNames?.() ?? []) {
     if (OF_THE_BODY.test(name)) res.removeHeader(name)
   }

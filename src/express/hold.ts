@@ -1,8 +1,16 @@
 import type { ServerResponse } from 'node:http'
 import { isPromise } from '../core/maybe.js'
 import type { MaybePromise } from '../core/store.js'
-import { type Curtain, drawCurtain } from './curtain.js'
-import { addHeaders, type CookieHeaders, cleanForError, mergeHead } from './headers.js'
+import { type Curtain, drawCurtain, refuseHeaders } from './curtain.js'
+import { watchDrain } from './drain.js'
+import { cut, keepOut } from './failure.js'
+import {
+  addHeaders,
+  type CookieHeaders,
+  cleanForError,
+  mergeHead,
+  rememberHeaders,
+} from './headers.js'
 
 /** What the gates of a response ask of the session behind it. */
 export interface HoldHooks {
@@ -12,12 +20,17 @@ export interface HoldHooks {
   hasUnsavedChanges(): boolean
   /** The response is not sent; somebody else answers. */
   onFailure(error: unknown): void
-  /** The response was cut: a change after its headers was not stored. */
+  /** A change after the headers was not stored, so the response does not get to its end. */
   onLateChange(): void
 }
 
 type Method = 'writeHead' | 'write' | 'end' | 'flushHeaders'
 type AnyMethod = (this: unknown, ...args: unknown[]) => unknown
+
+interface Call {
+  readonly method: Method
+  readonly args: unknown[]
+}
 
 const METHODS: readonly Method[] = ['writeHead', 'write', 'end', 'flushHeaders']
 
@@ -31,71 +44,72 @@ export function holdResponse(res: ServerResponse, hooks: HoldHooks): void {
   // What stood here when the gates went up. On failure it is used again, past everything that was mounted since: a
   // compressor that has seen `end` would swallow the error page.
   const beneath = {} as Record<Method, AnyMethod>
-  const before = {
-    cookies: res.getHeader?.('set-cookie'),
-    cacheControl: res.getHeader?.('cache-control'),
-  }
+  const before = rememberHeaders(res)
+  const sayDrain = watchDrain(res)
   let state: 'open' | 'held' | 'passed' | 'failed' = res.headersSent ? 'passed' : 'open'
-  let queue: { readonly method: Method; readonly args: unknown[] }[] = []
+  let queue: Call[] = []
   let curtain: Curtain | undefined
   let added: CookieHeaders | undefined
-  let statusCode = 200
+  let isEnded = false
 
-  const gates: Record<Method, AnyMethod> = {
-    writeHead: (...args) => pass('writeHead', args),
-    write: (...args) => pass('write', args),
-    end: (...args) => pass('end', args),
-    flushHeaders: (...args) => pass('flushHeaders', args),
-  }
   for (const method of METHODS) {
     // engine.io and others hand out responses that lack some of these.
     if (typeof target[method] !== 'function') continue
     beneath[method] = target[method]
-    target[method] = gates[method]
+    target[method] = (...args) => pass({ method, args })
   }
 
-  function pass(method: Method, args: unknown[]): unknown {
+  function pass(call: Call): unknown {
     switch (state) {
       case 'open':
-        return start(method, args)
-      case 'passed':
-        return method === 'end' && isCutShort() ? res : forward(method, args)
-      case 'failed':
-        return answerFor(method)
+        return start(call)
       case 'held':
-        return enqueue(method, args)
+        return enqueue(call)
+      case 'passed':
+        return call.method === 'end' && !isEnded && isCutShort() ? res : forward(call)
+      case 'failed':
+        return answerFor(call)
     }
   }
 
-  function start(method: Method, args: unknown[]): unknown {
+  function start(call: Call): unknown {
+    if (call.method !== 'end') res.once?.('close', onBreak)
     let committed: MaybePromise<CookieHeaders | undefined>
     try {
       committed = hooks.commit()
+      if (!isPromise(committed)) open(committed)
     } catch (error) {
       // Told after the handler's own call has returned: an error must not come out of `end`.
       committed = Promise.reject(error)
     }
-    if (!isPromise(committed)) {
-      open(committed)
-      return forward(method, args)
-    }
+    if (!isPromise(committed)) return forward(call)
     state = 'held'
-    statusCode = res.statusCode
     curtain = drawCurtain(res)
     committed.then(replay, fail)
-    return enqueue(method, args)
-  }
-
-  function enqueue(method: Method, args: unknown[]): unknown {
-    queue.push({ method, args })
-    if (method === 'end') curtain?.end()
-    return answerFor(method)
+    return enqueue(call)
   }
 
   function open(headers: CookieHeaders | undefined): void {
-    state = 'passed'
-    added = headers
     if (headers !== undefined && !res.headersSent) addHeaders(res, headers)
+    added = headers
+    state = 'passed'
+  }
+
+  function enqueue(call: Call): unknown {
+    const { method, args } = call
+    if (method === 'writeHead' && queue.length > 0) {
+      // `compression` before 1.8 says this again and again until it sees a header.
+      if (args.length > 1 || args[0] !== res.statusCode) refuseHeaders()
+      return res
+    }
+    // Node would emit an error that nobody listens to.
+    if (isEnded) return answerFor(call)
+    queue.push(call)
+    if (method === 'end') {
+      isEnded = true
+      curtain?.end()
+    }
+    return answerFor(call)
   }
 
   function replay(headers: CookieHeaders | undefined): void {
@@ -106,13 +120,12 @@ export function holdResponse(res: ServerResponse, hooks: HoldHooks): void {
         return
       }
       curtain?.lift()
-      res.statusCode = statusCode
       open(headers)
       let result: unknown
-      for (const { method, args } of queue) result = forward(method, args)
+      for (const call of queue) result = forward(call)
       // Whoever was told `false` by `write` waits for this; where the socket is full, Node says it later by itself.
       const wasWriting = queue.some(({ method }) => method === 'write')
-      if (wasWriting && result !== false && !res.writableEnded) res.emit('drain')
+      if (wasWriting && result !== false && !isEnded) sayDrain()
       queue = []
       curtain?.settle()
     } catch (error) {
@@ -121,19 +134,21 @@ export function holdResponse(res: ServerResponse, hooks: HoldHooks): void {
   }
 
   function fail(error: unknown): void {
+    const calls = queue
     queue = []
     curtain?.lift()
-    curtain?.settle()
     state = 'failed'
-    for (const method of METHODS) {
-      if (beneath[method] !== undefined) target[method] = beneath[method]
-    }
+
     if (res.headersSent) {
       cut(res)
     } else {
       cleanForError(res, before)
+      const letIn = keepOut(res, isEnded)
       hooks.onFailure(error)
+      letIn()
     }
+    curtain?.settle()
+    for (const { args } of calls) tell(args, error)
   }
 
   /** A change after the headers that was not stored: better no whole answer than one that is not true. */
@@ -145,26 +160,35 @@ export function holdResponse(res: ServerResponse, hooks: HoldHooks): void {
       isLate = true
     }
     if (isLate) {
+      isEnded = true
       hooks.onLateChange()
       cut(res)
     }
     return isLate
   }
 
-  function forward(method: Method, args: unknown[]): unknown {
+  /** A stream that breaks off never comes to its `end`. */
+  function onBreak(): void {
+    if (state === 'passed' && !isEnded) isCutShort()
+  }
+
+  function forward({ method, args }: Call): unknown {
+    if (method === 'end') isEnded = true
     const final = method === 'writeHead' && added !== undefined ? mergeHead(args, added) : args
     return beneath[method].apply(res, final)
   }
 
-  function answerFor(method: Method): unknown {
+  function answerFor({ method }: Call): unknown {
     if (method === 'write') return state === 'failed'
     return method === 'flushHeaders' ? undefined : res
   }
 }
 
-/** The compatibility API of HTTP/2 has no `destroy` on its responses. */
-function cut(res: ServerResponse): void {
-  const { stream } = res as unknown as { stream?: { destroy?: () => void } }
-  if (typeof res.destroy === 'function') res.destroy()
-  else stream?.destroy?.()
+/** The callback of a call that was not carried out. What it throws has nowhere to go: the request has failed already. */
+function tell(args: readonly unknown[], error: unknown): void {
+  const callback = args.at(-1)
+  if (typeof callback !== 'function') return
+  try {
+    callback(error)
+  } catch {}
 }

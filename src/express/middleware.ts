@@ -7,12 +7,11 @@ import type { MaybePromise, SessionStore } from '../core/store.js'
 import { Attachment, attach, attachmentOf } from './attachment.js'
 import { pathMatches } from './cookie-header.js'
 import { createCookiePolicy } from './cookie-policy.js'
-import { prepareError } from './failure.js'
+import { type Next, refuse } from './failure.js'
 import { resolveOptions, type SessionOptions } from './options.js'
 import { pathOf } from './request.js'
 
-/** Express's `next`, or any function that is told of an error. */
-export type Next = (error?: unknown) => void
+export type { Next } from './failure.js'
 
 /** Mount it with `app.use(sessions)`; it is the manager of its sessions as well. */
 export interface Sessions extends SessionManager {
@@ -38,13 +37,13 @@ export function createMiddleware(
   warnAtStart()
 
   function sessions(req: IncomingMessage, res: ServerResponse, next: Next): void {
-    if (attachmentOf(req)?.engine === engine || isOutside(req)) {
+    if (attachmentOf(req, engine) !== undefined || isOutside(req)) {
       next()
       return
     }
-    let opened: MaybePromise<void>
+    let opened: MaybePromise<Attachment>
     try {
-      opened = open(req, res, next)
+      opened = open(req, { res, next, isMounted: true })
     } catch (error) {
       refuse(error, res, next)
       return
@@ -64,15 +63,12 @@ export function createMiddleware(
     return skip?.(req) === true
   }
 
-  function open(
-    req: IncomingMessage,
-    res: ServerResponse | undefined,
-    next: Next | undefined,
-  ): MaybePromise<void> {
+  function open(req: IncomingMessage, { res, next, isMounted }: Opening): MaybePromise<Attachment> {
     const attachment = new Attachment(engine, policy, req, res, next)
-    return chain(openVisit(engine, attachment, policy.read(req)), (visit) =>
-      attach(attachment, req, visit),
-    )
+    return chain(openVisit(engine, attachment, policy.read(req)), (visit) => {
+      attach(attachment, req, { visit, isMounted })
+      return attachment
+    })
   }
 
   function warnAtStart(): void {
@@ -92,20 +88,24 @@ export function createMiddleware(
     }
   }
 
+  const opening = new WeakMap<IncomingMessage, MaybePromise<Attachment>>()
+
   const face: Pick<Sessions, 'of'> = {
     async of(req, res = (req as { res?: ServerResponse }).res) {
-      const attached = attachmentOf(req)
-      if (attached?.engine === engine) return attached.session
+      const attached = attachmentOf(req, engine) ?? opening.get(req)
+      if (attached !== undefined) return (await attached).session
       const next = res === undefined ? undefined : (req as { next?: Next }).next
-      await open(req, res, next)
-      return (attachmentOf(req) as Attachment).session
+      const opened = open(req, { res, next, isMounted: false })
+      opening.set(req, opened)
+      return (await opened).session
     },
   }
   return Object.assign(sessions, manager, face) as Sessions
 }
 
-/** The store failed before the handler ran. */
-function refuse(error: unknown, res: ServerResponse, next: Next): void {
-  prepareError(error, res)
-  next(error)
+interface Opening {
+  readonly res: ServerResponse | undefined
+  readonly next: Next | undefined
+  /** As middleware, not by `sessions.of`. */
+  readonly isMounted: boolean
 }

@@ -36,7 +36,7 @@ export function forwardedProto(req: IncomingMessage): string | undefined {
 
 /** Whether the browser is on this very machine, where it takes Secure cookies without HTTPS. */
 export function isLoopback(req: IncomingMessage): boolean {
-  const host = (req.headers.host ?? '').replace(/:\d+$/, '').toLowerCase()
+  const host = (hostOf(req) ?? '').replace(/:\d+$/, '').toLowerCase()
   return (
     forwardedProto(req) === undefined &&
     (host === 'localhost' ||
@@ -44,6 +44,12 @@ export function isLoopback(req: IncomingMessage): boolean {
       host === '[::1]' ||
       /^127(?:\.\d{1,3}){3}$/.test(host))
   )
+}
+
+/** HTTP/2 has a field of its own for it. */
+export function hostOf(req: IncomingMessage): string | undefined {
+  const authority = req.headers[':authority']
+  return typeof authority === 'string' ? authority : req.headers.host
 }
 
 /** The path that the browser asked for, also below a mounted router. */

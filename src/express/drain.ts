@@ -1,0 +1,25 @@
+import { EventEmitter } from 'node:events'
+import type { ServerResponse } from 'node:http'
+
+type Listener = (this: unknown, ...args: unknown[]) => void
+
+/**
+ * Answers a function that tells those who wait for `drain`. A compressor mounted before us keeps such listeners for a
+ * stream of its own, which knows nothing of writes that waited here; so where `on` is not Node's, they are remembered.
+ */
+export function watchDrain(res: ServerResponse): () => void {
+  const { on } = res
+  const hidden = new Set<Listener>()
+  if (on !== EventEmitter.prototype.on && typeof on === 'function') {
+    res.on = function rememberDrain(this: ServerResponse, event: string, listener: Listener) {
+      if (event === 'drain') hidden.add(listener)
+      return on.call(this, event, listener)
+    } as typeof res.on
+  }
+
+  return function sayDrain() {
+    const known = new Set<unknown>(res.rawListeners('drain'))
+    res.emit('drain')
+    for (const listener of hidden) if (!known.has(listener)) listener.call(res)
+  }
+}
