@@ -16,7 +16,10 @@ const rules: readonly { of: RegExp; may: RegExp }[] = [
   },
   { of: /^stores\//, may: /^core\/(store|errors)$/ },
   { of: /^conformance(\/|$)/, may: /^(conformance\/|core\/(store|errors)$|node:assert(\/|$))/ },
-  { of: /^testing$/, may: /^(core\/(store|errors)$)/ },
+  {
+    of: /^testing(\/|$)/,
+    may: /^(testing\/|conformance\/random$|core\/(store|errors)$)/,
+  },
   { of: /^express\//, may: /^(express\/|core\/|node:(http|http2|crypto)$)/ },
   { of: /^index$/, may: /^(core\/|express\/|stores\/memory$)/ },
 ]
@@ -43,7 +46,9 @@ describe('imports', () => {
     const paths = new Set(all.map(({ path }) => path))
     const missing = all.flatMap(({ path, imports }) =>
       imports
-        .filter((name) => /^(core|stores|express|conformance)\//.test(name) && !paths.has(name))
+        .filter(
+          (name) => /^(core|stores|express|conformance|testing)\//.test(name) && !paths.has(name),
+        )
         .map((name) => `${path} → ${name}`),
     )
     expect(missing).toEqual([])

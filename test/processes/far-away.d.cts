@@ -1,0 +1,3 @@
+import type { SessionStore } from 'staykept'
+
+export function farAway(store: SessionStore, delay: number): SessionStore
