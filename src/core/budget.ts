@@ -6,7 +6,7 @@ export class Budget {
   readonly #total: number
   #spent = 0
   #waiting = 0
-  #since = 0
+  #since: number | undefined
 
   constructor(total: number) {
     this.#total = total
@@ -14,7 +14,7 @@ export class Budget {
 
   left(): number {
     // Nothing was waited for yet: a synchronous store never asks the clock.
-    if (this.#since !== 0) this.#settle()
+    if (this.#since !== undefined) this.#settle()
     return Math.max(0, this.#total - this.#spent)
   }
 
@@ -32,7 +32,7 @@ export class Budget {
 
   #settle(): void {
     const now = performance.now()
-    const passed = this.#since === 0 ? 0 : now - this.#since
+    const passed = now - (this.#since ?? now)
     this.#spent = this.#waiting > 0 ? this.#spent + passed : Math.max(0, this.#spent - passed)
     this.#since = now
   }

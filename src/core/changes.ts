@@ -25,8 +25,6 @@ export interface Draft {
 export interface Change {
   /** The record that the request has seen. */
   readonly base: StoredSession
-  /** Whether an outcome without effect must be checked against the newest record too, not only against the base. */
-  readonly needsNewest: boolean
   /** The same draft where the change has no effect on it. Throws where it cannot be made. */
   apply(draft: Draft): Draft
   /** Keys that others changed since the base and that this change overwrote, as of the last `apply`. */
@@ -55,7 +53,6 @@ export function diffFields(base: Fields, present: Fields): Map<string, string | 
 export function writeChange(pending: Pending): Change {
   const change: Change = {
     base: pending.base,
-    needsNewest: false,
     apply(draft) {
       const { text, overwritten } = replay(pending, draft.text)
       change.overwritten = overwritten
@@ -73,10 +70,12 @@ export function updateChange<T>(
 ): Change & { result: T | undefined } {
   const change = {
     base: pending.base,
-    needsNewest: true,
     result: undefined as T | undefined,
+    overwritten: [] as readonly string[],
     apply(draft: Draft): Draft {
-      const data = decodeForUpdate(replay(pending, draft.text).text)
+      const { text, overwritten } = replay(pending, draft.text)
+      change.overwritten = overwritten
+      const data = decodeForUpdate(text)
       const result = fn(data)
       refuseAsync(result)
       change.result = result
@@ -91,14 +90,15 @@ export function updateChange<T>(
 export function takeChange(pending: Pending, key: string): Change & { result: unknown } {
   const change = {
     base: pending.base,
-    needsNewest: true,
     result: undefined as unknown,
+    overwritten: [] as readonly string[],
     apply(draft: Draft): Draft {
-      const replayed = replay(pending, draft.text).text
-      const fields = splitData(replayed)
+      const { text, overwritten } = replay(pending, draft.text)
+      change.overwritten = overwritten
+      const fields = splitData(text)
       change.result = decodeField(fields.get(key))
-      const text = fields.delete(key) ? joinFields(fields) : replayed
-      return { ...draft, meta: withPendingMeta(draft.meta, pending), text }
+      const meta = withPendingMeta(draft.meta, pending)
+      return { ...draft, meta, text: fields.delete(key) ? joinFields(fields) : text }
     },
   }
   return change
@@ -122,7 +122,6 @@ export interface SignInPlan {
 export function signInChange(pending: Pending, plan: SignInPlan): Change {
   return {
     base: pending.base,
-    needsNewest: false,
     apply(draft) {
       const { meta } = draft
       return {
@@ -146,7 +145,6 @@ export function signInChange(pending: Pending, plan: SignInPlan): Change {
 export function endChange(pending: Pending, seen: (text: string) => void): Change {
   return {
     base: pending.base,
-    needsNewest: false,
     apply(draft) {
       seen(replay(pending, draft.text).text)
       return { meta: draft.meta, text: '{}', isEnded: true }

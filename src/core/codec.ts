@@ -144,21 +144,24 @@ function lowerArray(array: readonly unknown[], depth: number): unknown {
 
 function lowerObject(object: object, depth: number): unknown {
   if (!isPlain(object)) return lowerInstance(object, depth)
-  const keys = Object.keys(object)
   let copy: Record<string, unknown> | undefined
-  for (const key of keys) {
+  let count = 0
+  let last = ''
+  for (const key of Object.keys(object)) {
     if (key === '__proto__') throw REFUSED
     const value = (object as Record<string, unknown>)[key]
-    const lowered = value === undefined ? undefined : lower(value, depth + 1)
+    if (value === undefined) continue
+    count += 1
+    last = key
+    const lowered = lower(value, depth + 1)
     if (lowered !== value) {
       copy ??= { ...object }
       copy[key] = lowered
     }
   }
   // A user's own one-key object such as { $set: … } is told from a stand-in by a second `$`.
-  const only = keys.length === 1 ? (keys[0] as string) : ''
-  return only.charCodeAt(0) === 36
-    ? { [`$${only}`]: (copy ?? object)[only as never] }
+  return count === 1 && last.charCodeAt(0) === 36
+    ? { [`$${last}`]: (copy ?? object)[last as never] }
     : (copy ?? object)
 }
 

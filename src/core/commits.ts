@@ -74,7 +74,7 @@ export function createCommits(options: CommitsOptions): Commits {
       const sentAt = lane.count
       let answer: MaybePromise<unknown>
       try {
-        answer = send(Math.max(...asked.map((entry) => entry.budget.left())))
+        answer = send(Math.max(...asked.map(patienceOf)))
       } catch (error) {
         onError(error)
         continue
@@ -119,9 +119,7 @@ export function createCommits(options: CommitsOptions): Commits {
     const { draft, batch, mustCheck } = applyAll(lane, current)
     if (mustCheck) return checkStep(lane)
     if (draft !== current && !isSame(draft, current)) return updateStep(lane, batch, current, draft)
-    if (batch.some((entry) => entry.change.needsNewest && !isProven(lane, entry))) {
-      return checkStep(lane)
-    }
+    if (!batch.every((entry) => isProven(lane, entry))) return checkStep(lane)
     for (const entry of batch) succeed(lane, entry, current)
     return nextStep(lane)
   }
@@ -284,6 +282,11 @@ export function createCommits(options: CommitsOptions): Commits {
   }
 
   return { commit }
+}
+
+/** How long to wait for an answer. After a conflict a little longer, so that the last one is still heard. */
+function patienceOf({ budget, tries }: Entry): number {
+  return budget.left() + (tries > 1 ? LAST_ANSWER_GRACE : 0)
 }
 
 function isSame(draft: Draft, current: StoredSession): boolean {

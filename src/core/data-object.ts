@@ -1,4 +1,4 @@
-import { decodeField, encodeFields, splitData } from './codec.js'
+import { decodeData, decodeField, encodeFields, splitData } from './codec.js'
 import { RESERVED_KEYS } from './reserved-keys.js'
 
 /** Gives an object other data; the object stays the same. */
@@ -17,6 +17,10 @@ export function rebaseData(
   { sent, fresh }: { readonly sent: string; readonly fresh: string },
 ): void {
   const present = object as Record<string, unknown>
+  if (sent === '{}' && Object.keys(present).length === 0) {
+    replaceData(present, decodeData(fresh))
+    return
+  }
   const presentFields = encodeFields(present)
   const sentFields = splitData(sent)
   const freshFields = splitData(fresh)

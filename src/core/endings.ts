@@ -30,7 +30,7 @@ export async function endSession(visit: Visit, reason: 'signOut' | 'destroy'): P
         ),
       )
     } catch (error) {
-      engine.tombstones.add(stored.id, stored.absoluteExpiresAt)
+      engine.tombstones.add(stored.id)
       visit.startAnew()
       throw error
     }
@@ -98,10 +98,15 @@ export async function replaceSession(visit: Visit, replacement: Replacement): Pr
   detachObject(visit)
   visit.startAnew()
   if (created === undefined) return
-  const latest = keepFields(lastText, keep, data)
-  const write: Pending = { base: created, text: latest }
-  const stored = latest === text ? created : await engine.commits.commit(writeChange(write), budget)
-  visit.settleOn(stored, secret)
+  try {
+    const latest: Pending = { base: created, text: keepFields(lastText, keep, data) }
+    const isCurrent = latest.text === text
+    const stored = isCurrent ? created : await engine.commits.commit(writeChange(latest), budget)
+    visit.settleOn(stored, secret)
+  } catch (error) {
+    forget(engine, created.id)
+    throw error
+  }
 }
 
 export function checkKeep(keep: unknown, method: string): readonly string[] {

@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import type { CookieAttributes } from './session-cookie.js'
+import { showValue } from './show-value.js'
 import type { SessionStore } from './store.js'
 import type { Timeouts } from './timing.js'
 
@@ -34,28 +35,38 @@ const STORE_METHODS = ['load', 'create', 'update', 'touch', 'delete'] as const
 /** Refuses what is no store, and says what it seems to be. */
 export function checkStore(store: unknown): SessionStore {
   if (typeof store === 'function') {
+    if (isIncumbentStore(store.prototype)) throw incumbentStore()
     throw new TypeError(
-      `store must be a store, not ${store.name === '' ? 'a function' : `the function or class ${store.name}`}. Call it: store: sqliteStore({ filename: 'sessions.db' })`,
+      `store must be a session store, not ${showValue(store)}. Call it, as in store: sqliteStore({ filename: 'sessions.db' }).`,
     )
   }
   if (typeof store !== 'object' || store === null) {
+    // It may be the address of a database, password and all: not shown.
     throw new TypeError(
-      `store must be a session store such as memoryStore() or sqliteStore({ filename }), not ${store === null ? 'null' : typeof store}`,
+      `store must be a session store such as memoryStore() or sqliteStore({ filename: 'sessions.db' }), not ${store === null ? 'null' : `a ${typeof store}`}`,
     )
   }
-  if (store instanceof Promise) {
+  if (has(store, 'then')) {
     throw new TypeError('store must be a session store, not a promise of one; await it first')
   }
-  const has = (name: string): boolean =>
-    typeof (store as Record<string, unknown>)[name] === 'function'
-  const missing = STORE_METHODS.filter((name) => !has(name))
+  const missing = STORE_METHODS.filter((name) => !has(store, name))
   if (missing.length === 0) return store as SessionStore
-  if (has('get') && has('set') && has('destroy')) {
-    throw new TypeError(
-      'store is an express-session store, which cannot keep the promises of staykept: it has no conditional write. Use a store of staykept, such as sqliteStore from staykept/sqlite.',
-    )
-  }
+  if (isIncumbentStore(store)) throw incumbentStore()
   throw new TypeError(
-    `store is no session store: it has no ${missing.join(', ')}. A database client is wrapped first, as in store: sqliteStore({ database }).`,
+    `store is no session store: it has no ${missing.join(', ')}. A database client or connection is not one yet; it goes into a store, as in store: sqliteStore({ database }).`,
+  )
+}
+
+function has(object: unknown, name: string): boolean {
+  return typeof (object as Record<string, unknown> | undefined)?.[name] === 'function'
+}
+
+function isIncumbentStore(store: unknown): boolean {
+  return has(store, 'get') && has(store, 'set') && has(store, 'destroy')
+}
+
+function incumbentStore(): TypeError {
+  return new TypeError(
+    'store is an express-session store, which cannot keep the promises of staykept: it has no conditional write. Use a store of staykept, such as sqliteStore from staykept/sqlite.',
   )
 }

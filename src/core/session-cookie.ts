@@ -1,4 +1,5 @@
 import type { SessionCookie } from './session.js'
+import { showValue } from './show-value.js'
 
 /** The attributes of every session cookie: configuration, never part of a record. */
 export type CookieAttributes = Omit<SessionCookie, 'maxAge' | 'originalMaxAge' | 'expires'>
@@ -47,8 +48,7 @@ export function createSessionCookie(
 export function checkMaxAge(value: unknown, name: string): number | null {
   if (value === null || value === undefined) return null
   if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value
-  const given = typeof value === 'string' ? `'${value}'` : String(value)
   throw new TypeError(
-    `${name} is a number of milliseconds above 0, or null to end with the browser; ${given} is not. One hour is 60 * 60 * 1000.`,
+    `${name} is a number of milliseconds above 0, or null to end with the browser; ${showValue(value)} is not. One hour is 60 * 60 * 1000.`,
   )
 }

@@ -96,9 +96,9 @@ export class VisitHost implements SessionHost {
 
   #run<T>(operation: (visit: Visit) => Promise<T>): Promise<T> {
     const visit = this.#visit
-    if (!visit.isUpdating) return visit.operations.run(() => operation(visit))
-    return Promise.reject(
-      new TypeError('methods of a session cannot be called inside req.session.update()'),
-    )
+    if (visit.isUpdating) {
+      throw new TypeError('methods of a session cannot be called inside req.session.update()')
+    }
+    return visit.operations.run(() => operation(visit))
   }
 }

@@ -172,7 +172,7 @@ export function createSessions(
     try {
       return await call('delete', (target) => target.delete(key, now()))
     } catch (error) {
-      tombstones.add(key, now() + options.timeouts.absoluteTimeout)
+      tombstones.add(key)
       throw error
     }
   }

@@ -111,13 +111,13 @@ async function checkRevocation(
     )
     if (mark === undefined || !engine.revocations.applies(mark, caller)) return
   } catch (error) {
-    engine.tombstones.add(id, engine.now() + engine.options.timeouts.absoluteTimeout)
+    engine.tombstones.add(id)
     visit.startAnew()
     throw error
   }
-  engine.tombstones.add(id, engine.now() + engine.options.timeouts.absoluteTimeout)
+  engine.tombstones.add(id)
   visit.startAnew()
-  await engine.tombstones.attempt(id)
+  await budget.spend(engine.tombstones.attempt(id, budget.left()))
   throw new SessionError(
     'ERR_SESSION_REVOKED',
     'the sessions of this user were revoked while this sign-in was under way. Sign in again; where one request does both, pass { except: req.session.id } to revokeByUser.',

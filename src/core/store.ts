@@ -14,7 +14,7 @@
  *    or not it was removed yet. An engine's own time-to-live is garbage collection: relative, with slack on top.
  * 3. **Never twice.** A change whose outcome is unknown (time ran out, the connection broke after sending) is not sent
  *    again, not by the store and not by its client. It rejects. What surely was not executed may be sent again, and an
- *    error may say so: throw `storeError(message, { cause, executed: 'no' })` from `core/errors`.
+ *    error may say so: throw `storeError(message, { cause, executed: 'no' })` from `staykept`.
  * 4. **Answer now if you can.** A method may return its answer or a promise of it; the core waits only for promises.
  *    Throwing and rejecting mean the same. Errors are for what the system failed to do, never for "not there".
  *
@@ -104,7 +104,8 @@ export interface SessionStore {
   /**
    * Prunes: removes up to `limit` records whose deadline is past by more than `PRUNE_SLACK`, and answers how many went.
    * The deadline is judged again in the removing step, so a session that was touched or stored meanwhile stays.
-   * An engine that removes expired records by itself has no need of it.
+   * It may look at a part of its records only and answer 0 though more is due elsewhere: the core asks a few times more,
+   * and again later. An engine that removes expired records by itself has no need of it.
    */
   deleteExpired?(limit: number, now: number): MaybePromise<number>
 

@@ -27,6 +27,8 @@ export interface UpkeepOptions {
 
 const PRUNE_BATCH = 1000
 const PRUNE_PAUSE = 20
+/** A store may look at a part of its records at a time: after so many parts without a find it is left alone for now. */
+const PRUNE_PATIENCE = 5
 const CLOCK_TOLERANCE = 5000
 
 export function createUpkeep({ options, callStore, warn }: UpkeepOptions): Upkeep {
@@ -83,12 +85,13 @@ export function createUpkeep({ options, callStore, warn }: UpkeepOptions): Upkee
     // A clock that went wrong since the last look must not prune what is alive.
     if (store.ping !== undefined) await check()
     let pruned = 0
-    while (!isClosed) {
+    let emptyAnswers = 0
+    while (!isClosed && emptyAnswers < PRUNE_PATIENCE) {
       const count = await callStore('deleteExpired', storeBudget, (target) =>
         target.deleteExpired?.(PRUNE_BATCH, now()),
       )
       pruned += count ?? 0
-      if ((count ?? 0) < PRUNE_BATCH) break
+      emptyAnswers = count ? 0 : emptyAnswers + 1
       await new Promise((resolve) => setTimeout(resolve, PRUNE_PAUSE).unref())
     }
     return pruned

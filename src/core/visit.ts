@@ -14,7 +14,7 @@ import { warnOfFixation } from './fixation.js'
 import type { CookieSecret } from './identity.js'
 import { chain, isPromise } from './maybe.js'
 import { Operations } from './operations.js'
-import { type Device, readData, type SessionMeta, type StoredSession } from './record.js'
+import { type Device, readData, type StoredSession } from './record.js'
 import { ended, readOnly, rotated } from './refusals.js'
 import type { Session } from './session.js'
 import { createSessionObject, type SessionHost } from './session-object.js'
@@ -204,17 +204,7 @@ export class Visit {
     })
   }
 
-  /** Stores a first record for this visit, with the cookie that goes with it. */
-  create(text: string, extra: Partial<SessionMeta> = {}): MaybePromise<StoredSession> {
-    this.client.assertCanSetCookie()
-    this.secret ??= this.engine.random.secret() as CookieSecret
-    const plan = { id: this.id, secret: this.secret, text, maxAge: this.pendingMaxAge, ...extra }
-    return chain(createRecord(this, plan), (stored) => {
-      this.settleOn(stored, plan.secret)
-      return stored
-    })
-  }
-
+  /** The next first record of this visit gets another id. */
   giveUpId(): void {
     this.#id = undefined
   }
@@ -290,7 +280,11 @@ export class Visit {
 
   #persistNew(): MaybePromise<void> {
     const text = encodeData(this.session as Session)
-    return text === '{}' ? undefined : chain(this.create(text), () => undefined)
+    if (text === '{}') return
+    this.client.assertCanSetCookie()
+    const secret = this.secret ?? (this.engine.random.secret() as CookieSecret)
+    const created = createRecord(this, { id: this.id, secret, text, maxAge: this.pendingMaxAge })
+    return chain(created, (stored) => this.settleOn(stored, secret))
   }
 
   #persistLoaded(stored: StoredSession): MaybePromise<void> {

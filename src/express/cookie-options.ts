@@ -1,4 +1,6 @@
 import { type CookieAttributes, checkMaxAge } from '../core/session-cookie.js'
+import { showValue } from '../core/show-value.js'
+import { unknownOption } from './unknown-option.js'
 
 interface CookieCommon {
   /**
@@ -52,32 +54,43 @@ const KNOWN = new Set([
   'partitioned',
 ])
 
+/** By their names in lower case, without dashes. */
 const MENDS: Readonly<Record<string, string>> = {
-  maxage: 'Did you mean cookie.maxAge?',
   expires: 'Use cookie.maxAge, in milliseconds.',
+  ttl: 'Did you mean cookie.maxAge, in milliseconds?',
+  originalmaxage: 'Did you mean cookie.maxAge?',
   signed: 'The cookie is always signed; leave it out.',
+  secret: 'The secret goes beside cookie: session({ secret, cookie }).',
   encode: 'The cookie needs no encoding; leave it out.',
-  samesite: 'Did you mean cookie.sameSite?',
-  httponly: 'Did you mean cookie.httpOnly?',
+  overwrite: 'The cookie is always sent once; leave it out.',
   name: 'The name goes beside cookie: session({ secret, name }).',
 }
 
 /** RFC 6265bis §4.1.1: a cookie name is a token. */
 const TOKEN = /^[!#$%&'*+\-.^`|~\w]+$/
+/** A leading dot is allowed and means nothing (RFC 6265bis §5.6.3). */
+const HOST_NAME = /^\.?[a-z\d](?:[a-z\d-]*[a-z\d])?(?:\.[a-z\d](?:[a-z\d-]*[a-z\d])?)*$/i
+/** RFC 6265bis §5.7: name and value together have at most 4096 bytes; our value has 89. */
+const LONGEST_NAME = 4096 - 89
 /** RFC 6265bis §4.1.1: attribute values have no control characters and no semicolon. */
 const ATTRIBUTE_VALUE = /^[\x20-\x3a\x3c-\x7e]*$/
 
 export function resolveCookie(cookie: unknown, name: unknown): ResolvedCookie {
-  if (cookie !== undefined && (typeof cookie !== 'object' || cookie === null)) {
+  if (
+    cookie !== undefined &&
+    (typeof cookie !== 'object' || cookie === null || Array.isArray(cookie))
+  ) {
+    const hint =
+      typeof cookie === 'function'
+        ? ' For other cookies on other routes, make a second session().'
+        : ''
     throw new TypeError(
-      `cookie is an object, as in cookie: { maxAge: 30 * 60 * 1000 }; it got ${typeof cookie === 'function' ? 'a function. For other cookies on other routes, make a second session()' : String(cookie)}.`,
+      `cookie is an object, as in cookie: { maxAge: 30 * 60 * 1000 }, not ${showValue(cookie)}.${hint}`,
     )
   }
   const given = (cookie ?? {}) as Record<string, unknown>
   for (const key of Object.keys(given)) {
-    if (KNOWN.has(key)) continue
-    const mend = MENDS[key.toLowerCase()] ?? `Known are ${[...KNOWN].join(', ')}.`
-    throw new TypeError(`cookie.${key} is no option. ${mend}`)
+    if (!KNOWN.has(key)) throw unknownOption(key, { prefix: 'cookie.', known: KNOWN, mends: MENDS })
   }
   const path = checkPath(given.path)
   const domain = checkDomain(given.domain)
@@ -110,7 +123,12 @@ export function resolveCookie(cookie: unknown, name: unknown): ResolvedCookie {
 function checkName(name: unknown, { path, domain, secure }: CookieAttributes): string {
   if (typeof name !== 'string' || !TOKEN.test(name)) {
     throw new TypeError(
-      `name is the name of the cookie: letters, digits and -_. only; ${JSON.stringify(name)} is not`,
+      `name is the name of the cookie, with letters, digits and -_. only; ${showValue(name)} is not`,
+    )
+  }
+  if (name.length > LONGEST_NAME) {
+    throw new TypeError(
+      `name has ${name.length} characters; with more than ${LONGEST_NAME} browsers refuse the cookie`,
     )
   }
   // RFC 6265bis §4.1.3: browsers match prefixes whatever their case.
@@ -134,7 +152,7 @@ function checkSecure(secure: unknown, name: unknown): boolean | 'auto' {
     return typeof name === 'string' && /^__(?:host|secure)-/i.test(name) ? true : 'auto'
   }
   if (typeof secure === 'boolean' || secure === 'auto') return secure
-  throw new TypeError(`cookie.secure is true, false or 'auto', not ${JSON.stringify(secure)}`)
+  throw new TypeError(`cookie.secure is true, false or 'auto', not ${showValue(secure)}`)
 }
 
 function checkSameSite(sameSite: unknown): 'lax' | 'strict' | 'none' | false {
@@ -144,38 +162,36 @@ function checkSameSite(sameSite: unknown): 'lax' | 'strict' | 'none' | false {
   const lower = typeof sameSite === 'string' ? sameSite.toLowerCase() : undefined
   if (lower === 'lax' || lower === 'strict' || lower === 'none') return lower
   throw new TypeError(
-    `cookie.sameSite is 'lax', 'strict' or 'none', not ${JSON.stringify(sameSite)}`,
+    `cookie.sameSite is 'lax', 'strict' or 'none', not ${showValue(sameSite)}. Leave it out for 'lax'.`,
   )
 }
 
 function checkPriority(priority: unknown): 'low' | 'medium' | 'high' | undefined {
   if (priority === undefined) return undefined
   if (priority === 'low' || priority === 'medium' || priority === 'high') return priority
-  throw new TypeError(
-    `cookie.priority is 'low', 'medium' or 'high', not ${JSON.stringify(priority)}`,
-  )
+  throw new TypeError(`cookie.priority is 'low', 'medium' or 'high', not ${showValue(priority)}`)
 }
 
 function checkPath(path: unknown): string {
   if (path === undefined) return '/'
   if (typeof path === 'string' && path.startsWith('/') && ATTRIBUTE_VALUE.test(path)) return path
   throw new TypeError(
-    `cookie.path starts with '/', as in '/admin'; ${JSON.stringify(path)} does not`,
+    `cookie.path starts with '/' and has no semicolon, as in '/admin'; it cannot be ${showValue(path)}`,
   )
 }
 
 function checkDomain(domain: unknown): string | undefined {
   if (domain === undefined || domain === null) return undefined
-  if (typeof domain === 'string' && /^\.?[a-z\d](?:[a-z\d.-]*[a-z\d])?$/i.test(domain)) {
+  if (typeof domain === 'string' && HOST_NAME.test(domain)) {
     return domain.replace(/^\./, '').toLowerCase()
   }
   throw new TypeError(
-    `cookie.domain is a host name, as in 'example.com'; ${JSON.stringify(domain)} is not. Leave it out to keep the cookie to this host.`,
+    `cookie.domain is a host name, as in 'example.com'; ${showValue(domain)} is not. Leave it out to keep the cookie to this host.`,
   )
 }
 
 function checkBoolean(value: unknown, name: string, fallback: boolean): boolean {
   if (value === undefined) return fallback
   if (typeof value === 'boolean') return value
-  throw new TypeError(`${name} is true or false, not ${JSON.stringify(value)}`)
+  throw new TypeError(`${name} is true or false, not ${showValue(value)}`)
 }

@@ -70,7 +70,9 @@ function isOurs(line: string, { name }: CookieHeaders): boolean {
 function strictest(value: HeaderValue, headers: CookieHeaders): string {
   const given = asList(value).join(', ')
   if (/\bno-store\b/i.test(given)) return given
-  if (/\bpublic\b|\bs-maxage\b|\bmax-age\s*=\s*[1-9]/i.test(given)) headers.onCacheable()
+  // `public, max-age=0` is what Express's `sendFile` says of itself: nobody asked for it.
+  const isAsked = /\bmax-?age\s*=\s*[1-9]/i.test(given)
+  if (isAsked || /\bpublic\b(?!.*\bmax-age\s*=\s*0)/i.test(given)) headers.onCacheable()
   return NO_STORE
 }
 

@@ -138,7 +138,7 @@ export function holdResponse(res: ServerResponse, hooks: HoldHooks): void {
     queue = []
     curtain?.lift()
     state = 'failed'
-
+    Object.assign(target, beneath)
     if (res.headersSent) {
       cut(res)
     } else {

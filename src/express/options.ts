@@ -1,8 +1,10 @@
 import { KeyObject } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { type Clock, type CoreOptions, checkStore } from '../core/options.js'
+import { showValue } from '../core/show-value.js'
 import type { SessionStore } from '../core/store.js'
 import { type CookieOptions, type ResolvedCookie, resolveCookie } from './cookie-options.js'
+import { unknownOption } from './unknown-option.js'
 
 /** The options of `session()`. Times are milliseconds. */
 export interface SessionOptions {
@@ -90,20 +92,27 @@ const KNOWN = new Set([
   'rolling',
 ])
 
+/** By their names in lower case, without dashes. */
 const MENDS: Readonly<Record<string, string>> = {
-  maxAge: 'Did you mean cookie: { maxAge }?',
+  maxage: 'Did you mean cookie: { maxAge }?',
+  expires: 'Did you mean cookie: { maxAge }, in milliseconds?',
   ttl: 'Did you mean cookie: { maxAge }, in milliseconds?',
+  timeout: 'Did you mean idleTimeout or absoluteTimeout?',
   key: 'Did you mean name, the name of the cookie?',
   secrets: 'Did you mean secret? It takes a list too.',
   secure: 'Did you mean cookie: { secure }?',
-  httpOnly: 'Did you mean cookie: { httpOnly }?',
-  sameSite: 'Did you mean cookie: { sameSite }?',
+  httponly: 'Did you mean cookie: { httpOnly }?',
+  samesite: 'Did you mean cookie: { sameSite }?',
   domain: 'Did you mean cookie: { domain }?',
   path: 'Did you mean cookie: { path }?',
+  partitioned: 'Did you mean cookie: { partitioned }?',
   genid: 'Ids are random and made by staykept; leave it out.',
   unset: 'Ending a session is req.session = null or await req.session.signOut(); leave it out.',
   adopt: 'Taking over sessions of express-session is not there yet.',
-  client: 'A database client goes into its store, as in store: redisStore({ client }).',
+  touchafter: 'A session that is only read is stored at most once per tenth of its idle timeout.',
+  prefix: 'Where sessions are kept is an option of the store, as in sqliteStore({ table }).',
+  client: 'A database client goes into a store first, as in store: sqliteStore({ database }).',
+  trustproxy: "Did you mean app.set('trust proxy', 1), or the option proxy: true?",
 }
 
 export function resolveOptions(
@@ -116,10 +125,7 @@ export function resolveOptions(
     )
   }
   for (const key of Object.keys(options)) {
-    if (KNOWN.has(key)) continue
-    throw new TypeError(
-      `${key} is no option of session(). ${MENDS[key] ?? `Known are ${[...KNOWN].join(', ')}.`}`,
-    )
+    if (!KNOWN.has(key)) throw unknownOption(key, { known: KNOWN, mends: MENDS })
   }
   const secrets = checkSecrets(options.secret)
   const cookie = resolveCookie(options.cookie, options.name)
@@ -127,7 +133,7 @@ export function resolveOptions(
   const { clock } = options
   if (clock !== undefined && typeof clock?.now !== 'function') {
     throw new TypeError(
-      'clock is an object with now(), as movableClock() from staykept/testing makes',
+      `clock is an object with now(), as movableClock() from staykept/testing makes, not ${showValue(clock)}`,
     )
   }
   const core: CoreOptions = {
@@ -136,7 +142,7 @@ export function resolveOptions(
     timeouts,
     cookieMaxAge: cookie.maxAge,
     cookieAttributes: cookie.attributes,
-    storeBudget: checkDuration(options.storeBudget, 'storeBudget') ?? 1000,
+    storeBudget: checkTimer(options.storeBudget, 'storeBudget') ?? 1000,
     onStoreError: checkOnStoreError(options.onStoreError),
     awaitTouch: checkFlag(options.awaitTouch, 'awaitTouch'),
     devices: checkFlag(options.devices, 'devices'),
@@ -144,13 +150,13 @@ export function resolveOptions(
     pruneInterval:
       options.pruneInterval === 0
         ? 0
-        : (checkDuration(options.pruneInterval, 'pruneInterval') ?? 10 * MINUTE),
+        : (checkTimer(options.pruneInterval, 'pruneInterval') ?? 10 * MINUTE),
     clock: clock ?? Date,
     isSystemClock: clock === undefined,
   }
   if (options.skip !== undefined && typeof options.skip !== 'function') {
     throw new TypeError(
-      "skip is a function of the request, as in skip: (req) => req.url.startsWith('/assets/')",
+      `skip is a function of the request, as in skip: (req) => req.url.startsWith('/assets/'), not ${showValue(options.skip)}`,
     )
   }
   for (const name of ['resave', 'saveUninitialized', 'rolling'] as const) {
@@ -160,7 +166,7 @@ export function resolveOptions(
     core,
     cookie,
     skip: options.skip,
-    proxy: options.proxy === undefined ? undefined : checkFlag(options.proxy, 'proxy'),
+    proxy: checkProxy(options.proxy),
     hasWeakSecret: secrets.some((secret) => lengthOf(secret) < GOOD_SECRET_LENGTH),
     isDefaultStore: options.store === undefined,
   }
@@ -195,8 +201,10 @@ function checkSecrets(secret: unknown): readonly SessionSecret[] {
 /** The kind of a value, never the value: it may be a secret. */
 function describe(value: unknown): string {
   if (value === null) return 'null'
+  if (value === undefined) return 'undefined'
   if (value === '') return 'an empty string'
-  return value === undefined ? 'undefined' : `a value of type ${typeof value}`
+  if (value instanceof Uint8Array) return 'an empty Buffer'
+  return value instanceof KeyObject ? `a ${value.type} key` : `a value of type ${typeof value}`
 }
 
 function lengthOf(secret: SessionSecret): number {
@@ -210,8 +218,8 @@ function resolveTimeouts(options: SessionOptions, maxAge: number | null): CoreOp
       'idleTimeout and cookie.maxAge say the same thing; keep cookie.maxAge for a cookie that outlives the browser, else idleTimeout',
     )
   }
-  const idleTimeout = maxAge ?? idle ?? DEFAULT_IDLE_TIMEOUT
   const absolute = checkDuration(options.absoluteTimeout, 'absoluteTimeout')
+  const idleTimeout = maxAge ?? idle ?? Math.min(DEFAULT_IDLE_TIMEOUT, absolute ?? Infinity)
   if (absolute !== undefined && absolute < idleTimeout) {
     throw new TypeError(
       `absoluteTimeout (${absolute}) is shorter than the idle timeout (${idleTimeout}, from ${maxAge === null ? 'idleTimeout' : 'cookie.maxAge'}); make it at least as long`,
@@ -226,18 +234,36 @@ function resolveTimeouts(options: SessionOptions, maxAge: number | null): CoreOp
 function checkDuration(value: unknown, name: string, unit = 'milliseconds'): number | undefined {
   if (value === undefined) return undefined
   if (typeof value === 'number' && Number.isFinite(value) && value > 0) return value
-  const given = typeof value === 'string' ? `'${value}'` : String(value)
-  throw new TypeError(`${name} is a number of ${unit} above 0; ${given} is not`)
+  const hint = unit === 'milliseconds' ? '. One hour is 60 * 60 * 1000.' : ''
+  throw new TypeError(`${name} is a number of ${unit} above 0; ${showValue(value)} is not${hint}`)
+}
+
+/** What Node's timers can count; with more they go off at once. */
+const LONGEST_TIMER = 2 ** 31 - 1
+
+function checkTimer(value: unknown, name: string): number | undefined {
+  const duration = checkDuration(value, name)
+  if (duration === undefined || duration <= LONGEST_TIMER) return duration
+  throw new TypeError(
+    `${name} is at most ${LONGEST_TIMER} milliseconds, 24 days; ${showValue(value)} is more`,
+  )
 }
 
 function checkFlag(value: unknown, name: string): boolean {
   if (value === undefined) return false
   if (typeof value === 'boolean') return value
-  throw new TypeError(`${name} is true or false, not ${JSON.stringify(value) ?? typeof value}`)
+  throw new TypeError(`${name} is true or false, not ${showValue(value)}`)
+}
+
+function checkProxy(value: unknown): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value
+  throw new TypeError(
+    `proxy is true or false, not ${showValue(value)}. Which proxies to trust is told to Express: app.set('trust proxy', 1).`,
+  )
 }
 
 function checkOnStoreError(value: unknown): 'fail' | 'anonymous' {
   if (value === undefined) return 'fail'
   if (value === 'fail' || value === 'anonymous') return value
-  throw new TypeError(`onStoreError is 'fail' or 'anonymous', not ${JSON.stringify(value)}`)
+  throw new TypeError(`onStoreError is 'fail' or 'anonymous', not ${showValue(value)}`)
 }

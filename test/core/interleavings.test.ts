@@ -1,15 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { encodePayload } from '../../src/core/record.js'
-import { faultyStore, movableClock } from '../../src/testing.js'
 import { memoryStore } from '../../src/stores/memory.js'
-import {
-  codeOf,
-  createJar,
-  createProcess,
-  type Data,
-  dataOf,
-  type TestSession,
-} from './process.js'
+import { faultyStore, movableClock } from '../../src/testing.js'
+import { codeOf, createJar, createProcess, type Data, dataOf, type TestSession } from './process.js'
 import { createScene, idOf, newSession, show, stored, storedData } from './scene.js'
 
 // The interleavings that a model checker found to break protocols like this one, each as a fixed case.
@@ -17,11 +10,11 @@ import { createScene, idOf, newSession, show, stored, storedData } from './scene
 describe('a session that ended while a request was under way (Q1)', () => {
   const changes: Record<string, (session: TestSession) => unknown> = {
     'an assignment': (session) => {
-      session['x'] = 1
+      session.x = 1
     },
     'an update': (session) =>
       session.update((data) => {
-        data['x'] = 1
+        data.x = 1
       }),
     'a take': (session) => session.take('flash'),
   }
@@ -50,6 +43,22 @@ describe('a session that ended while a request was under way (Q1)', () => {
     await fast.handle(createJar(cookie), (session) => session.signOut())
     await visitor.respond()
     expect(visitor.visit.order.kind).toBe('none')
+  })
+
+  test('a change that another request had made just so is refused as well', async () => {
+    const { gate, fast, enter } = createScene()
+    const cookie = await newSession(fast, { x: 0 })
+    const [first, second] = [await enter(createJar(cookie)), await enter(createJar(cookie))]
+    first.session.x = 1
+    const stored = first.respond()
+    await (await gate.next('update')).go()
+    const reply = await gate.next('update', 'reply')
+    await fast.handle(createJar(cookie), (session) => session.signOut())
+    second.session.x = 1
+    const late = codeOf(second.respond())
+    await reply.go()
+    await stored
+    expect(await gate.run(late)).toBe('ERR_SESSION_ENDED')
   })
 
   test('a change without effect is refused as well', async () => {
@@ -91,8 +100,8 @@ describe('a sign-in on a session that others write to', () => {
     const work = victim.session.signIn('u1', { keep: ['cart'], data: { name: 'ada' } })
     const update = await gate.next('update')
     await fast.handle(createJar(planted), (session) => {
-      session['isAdmin'] = true
-      session['cart'] = ['book', 'pen']
+      session.isAdmin = true
+      session.cart = ['book', 'pen']
     })
     await update.finish()
     await (await gate.next('update')).finish()
@@ -116,7 +125,7 @@ describe('a sign-in on a session that others write to', () => {
       (session) => session.update((data) => void seen.push({ ...data })),
       (session) => session.take('secret'),
       (session) => {
-        session['planted'] = true
+        session.planted = true
         return session.save()
       },
       (session) => session.regenerate(),
@@ -146,7 +155,7 @@ describe('a sign-in on a session that others write to', () => {
       await enter(createJar(planted)),
       await enter(createJar(planted)),
     ]
-    busy.session['x'] = 1
+    busy.session.x = 1
     const work = [
       busy.respond(),
       attacker.session.take('token'),
@@ -163,7 +172,7 @@ describe('a sign-in on a session that others write to', () => {
     const { store, gate, fast, enter } = createScene()
     const planted = await newSession(fast, { n: 0 })
     const attacker = await enter(createJar(planted))
-    attacker.session['planted'] = true
+    attacker.session.planted = true
     const outcome = codeOf(attacker.respond())
     const update = await gate.next('update')
     await fast.handle(createJar(planted), (session) => session.signIn('u1'))
@@ -177,7 +186,7 @@ describe('a sign-in on a session that others write to', () => {
     const { store, gate, fast, enter } = createScene()
     const cookie = await newSession(fast, { n: 0 }, 'u1')
     const visitor = await enter(createJar(cookie))
-    visitor.session['x'] = 1
+    visitor.session.x = 1
     const work = visitor.respond()
     const update = await gate.next('update')
     await renew(store, cookie)
@@ -206,14 +215,14 @@ describe('a fail-over that loses writes (Q8)', () => {
     const { gate, fast, enter } = createScene({}, faulty.store)
     const cookie = await newSession(fast, { n: 0 })
     await fast.handle(createJar(cookie), (session) => {
-      session['a'] = 1
+      session.a = 1
     })
     const late = await enter(createJar(cookie))
     await faulty.loseWrites(1)
     await fast.handle(createJar(cookie), (session) => {
-      session['c'] = 1
+      session.c = 1
     })
-    late.session['b'] = 1
+    late.session.b = 1
     await gate.run(late.respond())
     expect(await storedData(faulty.store, cookie)).toEqual({ n: 0, b: 1, c: 1 })
   })
@@ -231,7 +240,7 @@ describe('a fail-over that loses writes (Q8)', () => {
         })
       }
       const late = await enter(createJar(first.cookie))
-      late.session['private'] = 'u1'
+      late.session.private = 'u1'
       await faulty.loseWrites(lost)
       const second = createJar(shared)
       await fast.handle(second, (session) => session.signIn('u2'))
@@ -248,9 +257,7 @@ describe('a sign-in does not fail because of the session it began with (Q9)', ()
     const cookie = await newSession(fast, { cart: 1 })
     const jars = [createJar(cookie), createJar(cookie)] as const
     const both = [await enter(jars[0]), await enter(jars[1])]
-    await gate.run(
-      Promise.all(both.map(({ session }) => session.signIn('u1', { keep: ['cart'] }))),
-    )
+    await gate.run(Promise.all(both.map(({ session }) => session.signIn('u1', { keep: ['cart'] }))))
     await gate.open()
     for (const visitor of both) await visitor.respond()
     expect(jars[0].cookie).not.toBe(jars[1].cookie)
@@ -307,13 +314,13 @@ describe('a request of several changes builds each on the one before (Q13)', () 
     const { store, gate, fast, enter } = createScene()
     const cookie = await newSession(fast, { n: 0 })
     const increment = (data: Data): number => {
-      data['n'] = (data['n'] as number) + 1
-      return data['n'] as number
+      data.n = (data.n as number) + 1
+      return data.n as number
     }
     const visitor = await enter(createJar(cookie))
     expect(await gate.run(visitor.session.update(increment))).toBe(1)
     expect(await fast.handle(createJar(cookie), (s) => s.update(increment))).toBe(2)
-    visitor.session['x'] = 1
+    visitor.session.x = 1
     await gate.run(visitor.respond())
     expect(await storedData(store, cookie)).toEqual({ n: 2, x: 1 })
   })
@@ -324,9 +331,9 @@ describe('a request of several changes builds each on the one before (Q13)', () 
     const visitor = await enter(createJar(cookie))
     expect(await gate.run(visitor.session.take('flash'))).toBe('old')
     await fast.handle(createJar(cookie), (session) => {
-      session['flash'] = 'new'
+      session.flash = 'new'
     })
-    visitor.session['x'] = 1
+    visitor.session.x = 1
     await gate.run(visitor.respond())
     expect(await storedData(store, cookie)).toEqual({ flash: 'new', x: 1 })
   })
@@ -336,9 +343,9 @@ describe('a request of several changes builds each on the one before (Q13)', () 
     const cookie = await newSession(fast, { n: 0 })
     const { session, respond } = await enter(createJar(cookie))
     const work = session.update((data) => {
-      data['n'] = 1
+      data.n = 1
     })
-    session['meanwhile'] = true
+    session.meanwhile = true
     await gate.run(work)
     expect(dataOf(session)).toEqual({ n: 1, meanwhile: true })
     await gate.run(respond())
@@ -355,7 +362,7 @@ describe('a change whose answer was lost (Q14)', () => {
     faulty.loseReplies({ methods: ['update'], times: 1 })
     const increment = process.handle(createJar(cookie), (session) =>
       session.update((data) => {
-        data['n'] = (data['n'] as number) + 1
+        data.n = (data.n as number) + 1
       }),
     )
     expect(await codeOf(increment)).toBe('ERR_SESSION_OUTCOME_UNKNOWN')
@@ -382,7 +389,7 @@ describe('a change whose answer was lost (Q14)', () => {
     const { store, slow, fast, gate } = createScene()
     const jar = createJar()
     const visitor = await slow.request(jar)
-    visitor.session['x'] = 1
+    visitor.session.x = 1
     const saved = codeOf(visitor.session.save())
     const lost = await gate.next('create')
     const { id } = visitor.session
@@ -431,7 +438,7 @@ describe('a touch (Q20)', () => {
     await poll
     const touch = await gate.next('touch')
     await fast.handle(createJar(cookie), (session) => {
-      session['x'] = 1
+      session.x = 1
       session.cookie.maxAge = 60 * minute
     })
     clock.advance(minute)
@@ -499,7 +506,7 @@ describe('a sign-out that the store does not confirm (Q22)', () => {
     const visitor = await process.request(createJar(cookie))
     const outcome = codeOf(visitor.session.signOut())
     await new Promise((resolve) => setImmediate(resolve))
-    faulty.heal('fail')
+    await faulty.heal('fail')
     expect(await outcome).toBe('ERR_SESSION_OUTCOME_UNKNOWN')
     await other.session.signIn('u1', { keep: ['cart'] })
     await other.respond()
@@ -562,7 +569,7 @@ test('reading again with the cookie from before a sign-in shows nothing of it', 
   expect(next.visit.kind).toBe('superseded')
   expect(dataOf(next.session)).toEqual({})
   expect(await codeOf(next.session.reload())).toBe('ERR_SESSION_ROTATED')
-  next.session['x'] = 1
+  next.session.x = 1
   expect(await codeOf(next.respond())).toBe('ERR_SESSION_ROTATED')
   expect(next.visit.order.kind).toBe('none')
 })

@@ -3,8 +3,8 @@ import { anySeed } from '../../src/conformance/random.js'
 import { runMix } from './mix/run.js'
 import { takeTime, type VirtualTime } from './mix/virtual-time.js'
 
-const seed = Number(process.env['STAYKEPT_SEED'] ?? anySeed())
-const runs = Number(process.env['STAYKEPT_RUNS'] ?? (process.env['CI'] === 'true' ? 100_000 : 20_000))
+const seed = Number(process.env.STAYKEPT_SEED ?? anySeed())
+const runs = Number(process.env.STAYKEPT_RUNS ?? (process.env.CI === 'true' ? 100_000 : 20_000))
 
 let time: VirtualTime
 beforeAll(() => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { SessionStore } from '../../src/core/store.js'
 import { memoryStore } from '../../src/stores/memory.js'
-import { type MovableClock, movableClock } from '../../src/testing.js'
+import { faultyStore, type MovableClock, movableClock } from '../../src/testing.js'
 import {
   codeOf,
   createJar,
@@ -10,7 +10,6 @@ import {
   dataOf,
   type Jar,
   type Process,
-  type TestSession,
   type Visitor,
 } from './process.js'
 import { idOf, newSession, show, storedData } from './scene.js'
@@ -80,7 +79,7 @@ const rows: Record<string, Row> = {
   read: { run: () => {}, on: (data) => data, rotated: 'ok', ended: 'ok' },
   write: {
     run: ({ session }) => {
-      session['x'] = 1
+      session.x = 1
     },
     on: (data) => ({ ...data, x: 1 }),
     rotated: 'ERR_SESSION_ROTATED',
@@ -88,7 +87,7 @@ const rows: Record<string, Row> = {
   },
   'write of the same key': {
     run: ({ session }) => {
-      session['a'] = 'row'
+      session.a = 'row'
     },
     on: (data) => ({ ...data, a: 'row' }),
     rotated: 'ERR_SESSION_ROTATED',
@@ -96,7 +95,7 @@ const rows: Record<string, Row> = {
   },
   'removal of a key': {
     run: ({ session }) => {
-      delete session['cart']
+      delete session.cart
     },
     on: ({ cart: _, ...data }) => data,
     rotated: 'ERR_SESSION_ROTATED',
@@ -105,15 +104,15 @@ const rows: Record<string, Row> = {
   update: {
     run: async ({ session }) => {
       const n = await session.update(addTo(1))
-      expect(n).toBe(session['n'])
+      expect(n).toBe(session.n)
     },
-    on: (data) => ({ ...data, n: (data['n'] as number) + 1 }),
+    on: (data) => ({ ...data, n: (data.n as number) + 1 }),
     rotated: 'ERR_SESSION_ROTATED',
     ended: 'ERR_SESSION_ENDED',
   },
   take: {
     run: async ({ session }) => {
-      session['taken'] = await session.take('flash')
+      session.taken = await session.take('flash')
     },
     on: ({ flash, ...data }) => (flash === undefined ? data : { ...data, taken: flash }),
     rotated: 'ERR_SESSION_ROTATED',
@@ -193,7 +192,13 @@ for (const [kind, open] of Object.entries(stores)) {
           }
           const isRevoked = row === 'sign-in' && column === 'revokeByUser'
           const expected =
-            data === undefined ? (isRevoked ? 'ERR_SESSION_REVOKED' : ended) : isPrivilege ? rotated : 'ok'
+            data === undefined
+              ? isRevoked
+                ? 'ERR_SESSION_REVOKED'
+                : ended
+              : isPrivilege
+                ? rotated
+                : 'ok'
           expect(await codeOf(work())).toBe(expected)
 
           const isLeftAlone = data === undefined || isPrivilege === true
@@ -238,6 +243,14 @@ test('a write says which keys of another request it overwrote', async () => {
   Object.assign(visitor.session, { a: 3, flash: 'g', own: true })
   await visitor.respond()
   expect(conflicts).toEqual([{ id: idOf(cookie), keys: ['a'] }])
+
+  const updating = await slow.request(createJar(cookie))
+  await fast.handle(createJar(cookie), (session) => {
+    session.a = 4
+  })
+  updating.session.a = 5
+  await updating.session.update(addTo(1))
+  expect(conflicts).toHaveLength(2)
 })
 
 async function setUp(store: SessionStore): Promise<{
@@ -255,20 +268,15 @@ async function setUp(store: SessionStore): Promise<{
 
 function addTo(amount: number): (data: Data) => number {
   return function add(data) {
-    data['n'] = (data['n'] as number) + amount
-    return data['n'] as number
+    data.n = (data.n as number) + amount
+    return data.n as number
   }
 }
 
 /** Answers every call by promise, a turn of the event loop later. */
 function promising(store: SessionStore): SessionStore {
-  const slow: Record<string, unknown> = { name: store.name }
-  for (const [name, method] of Object.entries(store)) {
-    if (typeof method !== 'function') continue
-    slow[name] = async (...args: unknown[]) => {
-      await new Promise((resolve) => setImmediate(resolve))
-      return (method as (...args: unknown[]) => unknown)(...args)
-    }
-  }
-  return slow as unknown as SessionStore
+  const sleep = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+  const faulty = faultyStore(store, { sleep })
+  faulty.slow(0)
+  return faulty.store
 }

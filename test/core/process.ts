@@ -1,13 +1,13 @@
-import type { CoreOptions } from '../../src/core/options.js'
-import type { Visit, VisitClient } from '../../src/core/visit.js'
+import type { Engine } from '../../src/core/engine.js'
 import { openVisit } from '../../src/core/open-visit.js'
-import { createSessions } from '../../src/core/sessions.js'
+import type { CoreOptions } from '../../src/core/options.js'
+import type { Random } from '../../src/core/random.js'
+import type { UserId } from '../../src/core/record.js'
 import type { SessionMethods } from '../../src/core/session.js'
 import type { SessionManager } from '../../src/core/sessions.js'
-import type { Engine } from '../../src/core/engine.js'
-import type { UserId } from '../../src/core/record.js'
-import type { Random } from '../../src/core/random.js'
+import { createSessions } from '../../src/core/sessions.js'
 import type { SessionStore } from '../../src/core/store.js'
+import type { Visit, VisitClient } from '../../src/core/visit.js'
 
 /** The two doors of the core, so that a changed copy of it can stand behind them. */
 export interface Core {

@@ -3,7 +3,14 @@ import { readRecord, type StoredSession } from '../../src/core/record.js'
 import type { SessionStore, StoreKey } from '../../src/core/store.js'
 import { memoryStore } from '../../src/stores/memory.js'
 import { type GatedStore, gatedStore } from '../../src/testing.js'
-import { createJar, createProcess, type Data, type Jar, type Process, type Visitor } from './process.js'
+import {
+  createJar,
+  createProcess,
+  type Data,
+  type Jar,
+  type Process,
+  type Visitor,
+} from './process.js'
 
 /** Two processes with one store: in the slow one every call waits to be let go, in the fast one none does. */
 export interface Scene {

@@ -1,6 +1,7 @@
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
 import http2, { type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
 import express from 'express'
+// @ts-expect-error: its types are those of the current version.
 import express4 from 'express-4'
 import type { Sessions } from 'staykept'
 import { onTestFinished } from 'vitest'
@@ -62,11 +63,11 @@ function onExpress(create: typeof express): Face['start'] {
   }
 }
 
-export const express5Face: Face = { name: 'Express 5', start: onExpress(express) }
-export const express4Face: Face = {
-  name: 'Express 4',
-  start: onExpress(express4 as unknown as typeof express),
-}
+/** Each supported version of Express. */
+export const versions: readonly [name: string, create: typeof express][] = [
+  ['Express 5', express],
+  ['Express 4', express4],
+]
 export const nodeFace: Face = {
   name: 'node:http',
   async start(sessions, handler) {
@@ -89,8 +90,11 @@ export const http2Face: Face = {
   },
 }
 
-export const faces: readonly Face[] = [express5Face, express4Face, nodeFace, http2Face]
-export const expressFaces: readonly Face[] = [express5Face, express4Face]
+export const faces: readonly Face[] = [
+  ...versions.map(([name, create]) => ({ name, start: onExpress(create) })),
+  nodeFace,
+  http2Face,
+]
 
 export function ask(url: string, init: Ask & { agent?: http.Agent } = {}): Promise<Reply> {
   const { path = '/', ...rest } = init

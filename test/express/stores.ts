@@ -1,8 +1,8 @@
 import { type Session, type SessionOptions, type Sessions, session } from 'staykept'
 import { memoryStore } from 'staykept/memory'
 import { type FaultyStore, faultyStore } from 'staykept/testing'
-import { ask } from './faces.js'
 import { serve } from '../http.js'
+import { ask } from './faces.js'
 
 export const SECRET = 'a secret of more than thirty-two characters'
 

@@ -56,5 +56,5 @@ sqliteCases({
     ;(database as { defaultSafeIntegers?(): void }).defaultSafeIntegers?.()
     return database
   },
-  smallDisk: STAYKEPT_SMALL_DISK,
+  smallDisk: () => STAYKEPT_SMALL_DISK,
 })

@@ -11,16 +11,19 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Libsql from 'libsql'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { SessionStore } from '../../src/core/store.js'
 import { sqliteStore } from '../../src/stores/sqlite.js'
 import { dist } from '../dist.js'
 import { key, NOW, record } from './sqlite-cases.js'
 
-const scratch = mkdtempSync(join(tmpdir(), 'staykept-sqlite-processes-'))
-chmodSync(scratch, 0o755)
+let scratch: string
 let folders = 0
 
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'staykept-sqlite-processes-'))
+  chmodSync(scratch, 0o755)
+})
 afterAll(() => rmSync(scratch, { recursive: true }))
 
 describe('several processes on one file', () => {

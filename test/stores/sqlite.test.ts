@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type BetterSqlite3 from 'better-sqlite3'
 import Libsql from 'libsql'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { testSessionStore } from '../../src/conformance.js'
 import {
   type SqliteDatabase,
@@ -16,14 +16,20 @@ import { notRun } from '../not-run.js'
 import { root, run } from '../run.js'
 import { type AppHandle, sqliteCases } from './sqlite-cases.js'
 
-const scratch = mkdtempSync(join(tmpdir(), 'staykept-sqlite-test-'))
-const disk = join(scratch, 'disk')
-mkdirSync(disk)
-const mounted = await run('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'staykept', disk]).catch(
-  (error: Error) => ({ code: -1, stderr: error.message }),
-)
-const smallDisk = mounted.code === 0 ? disk : undefined
+let scratch: string
+let smallDisk: string | undefined
+let cannotMount = ''
 let files = 0
+
+beforeAll(async () => {
+  scratch = mkdtempSync(join(tmpdir(), 'staykept-sqlite-test-'))
+  const disk = join(scratch, 'disk')
+  mkdirSync(disk)
+  const mount = run('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'staykept', disk])
+  const { code, stderr } = await mount.catch(({ message }) => ({ code: -1, stderr: message }))
+  if (code === 0) smallDisk = disk
+  else cannotMount = stderr
+})
 
 afterAll(async () => {
   // Lazily: libsql holds a closed file open until its statements are collected.
@@ -66,11 +72,11 @@ describe('libsql', () => {
       database.defaultSafeIntegers()
       return database as unknown as AppHandle
     },
-    smallDisk,
+    smallDisk: () => smallDisk,
   })
 
   test('a full disk can be had', (context) => {
-    if (!smallDisk) notRun('sqliteStore on a full disk', mounted.stderr, context)
+    if (!smallDisk) notRun('sqliteStore on a full disk', cannotMount, context)
   })
 })
 

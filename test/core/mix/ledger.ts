@@ -63,7 +63,8 @@ export class Ledger {
 
   endAllOf(user: User, begunAt: number): void {
     for (const signIn of this.signIns) {
-      if (signIn.user === user && signIn.answeredAt < begunAt) this.ended.set(signIn.id, 'revokeByUser')
+      if (signIn.user === user && signIn.answeredAt < begunAt)
+        this.ended.set(signIn.id, 'revokeByUser')
     }
   }
 
@@ -136,7 +137,7 @@ export class Ledger {
         if (acknowledged.length > 0) this.#excuse(id, 'the session with the counter')
         continue
       }
-      const n = (parse(record.payload)['n'] ?? 0) as number
+      const n = (parse(record.payload).n ?? 0) as number
       const least = Math.max(0, ...acknowledged)
       if (n < least) this.break(`n is ${n} in ${id}, though ${least} was acknowledged`)
       // A session that was made in this run may have begun with a kept counter.
@@ -151,9 +152,10 @@ export class Ledger {
       const isReplaced = (this.attempts.get(id) ?? 0) > 1
       if (this.mayHaveEnded.has(id) || isReplaced || this.mayBeRevoked(user, openedAt)) continue
       const { visit } = await bystander.request({ cookie })
-      if (visit.kind !== 'loaded') this.break(`the cookie of an acknowledged sign-in is ${visit.kind}`)
+      if (visit.kind !== 'loaded')
+        this.break(`the cookie of an acknowledged sign-in is ${visit.kind}`)
       else if (visit.stored?.meta.user !== user) this.break('somebody else is signed in')
-      else if (dataOf(visit.open())['private'] !== user) this.break('the data of a sign-in are lost')
+      else if (dataOf(visit.open()).private !== user) this.break('the data of a sign-in are lost')
     }
   }
 

@@ -59,8 +59,8 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   },
   'the answer does not wait for the store': {
     file: 'visit.ts',
-    text: 'return chain(this.persist(), () => this.order)',
-    by: 'Promise.resolve(this.persist()).catch(() => {})\n    return this.order',
+    text: 'const committed = chain(this.persist(), () => this.order)',
+    by: 'Promise.resolve(this.persist()).catch(() => {})\n    const committed = this.order',
   },
   'regenerate leaves the old session': {
     file: 'changes.ts',
@@ -69,7 +69,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   },
   'an unconfirmed sign-out is forgotten (Q22)': {
     file: 'endings.ts',
-    text: 'engine.tombstones.add(stored.id, stored.absoluteExpiresAt)',
+    text: 'engine.tombstones.add(stored.id)',
     by: '',
   },
   'a sign-in does not look for a revocation (Q19)': {
@@ -122,7 +122,7 @@ export function revivingStore(store: SessionStore): SessionStore {
     update(key, record, expectedVersion, now) {
       const answer = store.update(key, record, expectedVersion, now)
       if ((answer as { outcome: string }).outcome !== 'missing') return answer
-      store.create(key, record, now)
+      void store.create(key, record, now)
       return { outcome: 'updated' }
     },
   }

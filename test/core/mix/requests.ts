@@ -1,5 +1,4 @@
 import type { Random } from '../../../src/conformance/random.js'
-import type { Session } from '../../../src/core/session.js'
 import { type Data, dataOf, type Jar, type Process, type Visitor } from '../process.js'
 import type { Ledger, User } from './ledger.js'
 
@@ -128,8 +127,8 @@ async function operate(kind: Operation, user: User, scene: Scene): Promise<void>
     case 'update': {
       const n = await session.update((data: Data) => {
         if (plan.isAttacker) ledger.checkAttacker(data, 'update')
-        data['n'] = ((data['n'] as number | undefined) ?? 0) + 1
-        return data['n'] as number
+        data.n = ((data.n as number | undefined) ?? 0) + 1
+        return data.n as number
       })
       ledger.incrementsOf(visit.id).acknowledged.push(n)
       return

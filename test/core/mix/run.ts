@@ -62,7 +62,9 @@ async function play(
   const processes = Array.from({ length: 2 + random.below(2) }, () =>
     createProcess(scheduledStore(store, steps), options, subject, secrets),
   )
-  const plans = [1, 2, 3].map((index) => planRequest(index, random, { processes, victim, attacker }))
+  const plans = [1, 2, 3].map((index) =>
+    planRequest(index, random, { processes, victim, attacker }),
+  )
   const waiting = [...plans]
   let open = 0
   let faults = random.below(3)
@@ -157,9 +159,7 @@ async function prepare(
   const ledger = new Ledger(cookie.slice(0, cookie.indexOf('.')))
   if (random.next() < 0.5) return { ledger, victim, attacker }
   const keep = ['n', 'token']
-  await process.handle(victim, (session) =>
-    session.signIn('u1', { keep, data: { private: 'u1' } }),
-  )
+  await process.handle(victim, (session) => session.signIn('u1', { keep, data: { private: 'u1' } }))
   const openedAt = now()
   ledger.attempt(ledger.firstId)
   ledger.signIns.push({

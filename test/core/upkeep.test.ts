@@ -1,0 +1,164 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { PRUNE_SLACK, type SessionRecord, type StoreKey } from '../../src/core/store.js'
+import { memoryStore } from '../../src/stores/memory.js'
+import { faultyStore, movableClock } from '../../src/testing.js'
+import { codeOf, createJar, createProcess } from './process.js'
+import { idOf, newSession, show, storedData } from './scene.js'
+
+beforeEach(() => {
+  vi.useFakeTimers()
+  vi.spyOn(process, 'emitWarning').mockReturnValue()
+})
+afterEach(() => {
+  vi.useRealTimers()
+  vi.restoreAllMocks()
+})
+
+describe('an end that the store does not confirm', () => {
+  test('is asked for again until it does', async () => {
+    const faulty = faultyStore(memoryStore())
+    const process = createProcess(faulty.store)
+    const cookie = await newSession(process, {}, 'u1')
+    faulty.fail(undefined, { methods: ['delete'] })
+    expect(await codeOf(process.manager.revoke(idOf(cookie)))).toBe('ERR_SESSION_OUTCOME_UNKNOWN')
+    faulty.reset()
+    faulty.fail(undefined, { methods: ['delete'] })
+    await vi.advanceTimersByTimeAsync(10 * 60_000)
+    // Twice as long after each attempt, up to half a minute.
+    expect(faulty.calls.delete).toBeGreaterThan(15)
+    expect(faulty.calls.delete).toBeLessThan(40)
+    expect(await show(process, cookie)).toEqual({ is: 'new' })
+    const healed = faulty.heal()
+    await vi.advanceTimersByTimeAsync(60_000)
+    await healed
+    expect(await storedData(faulty.store, cookie)).toBeUndefined()
+    expect(process.engine.tombstones.has(idOf(cookie))).toBe(false)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('costs the store nothing to refuse', async () => {
+    const faulty = faultyStore(memoryStore())
+    const process = createProcess(faulty.store)
+    const cookie = await newSession(process, {}, 'u1')
+    faulty.fail(undefined, { methods: ['delete'] })
+    await codeOf(process.manager.revoke(idOf(cookie)))
+    faulty.reset()
+    await show(process, cookie)
+    expect(faulty.total).toBe(0)
+  })
+
+  test('is remembered for ten thousand sessions at most', () => {
+    const { tombstones } = createProcess(memoryStore()).engine
+    for (let id = 0; id <= 10_000; id += 1) tombstones.add(`id${id}` as StoreKey)
+    expect(tombstones.has('id0' as StoreKey)).toBe(false)
+    expect(tombstones.has('id1' as StoreKey)).toBe(true)
+    expect(tombstones.has('id10000' as StoreKey)).toBe(true)
+    tombstones.close()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('pruning', () => {
+  const expired: SessionRecord = {
+    version: 'v',
+    payload: '',
+    lastSeenAt: 0,
+    expiresAt: 1,
+    absoluteExpiresAt: 1,
+  }
+
+  test('goes on in batches until nothing is left', async () => {
+    const clock = movableClock(0)
+    const faulty = faultyStore(memoryStore())
+    for (let id = 0; id < 2500; id += 1) {
+      await faulty.store.create(`id${id}` as StoreKey, expired, 0)
+    }
+    const { manager } = createProcess(faulty.store, { clock })
+    clock.set(PRUNE_SLACK + 2)
+    const pruned = manager.prune()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(await pruned).toBe(2500)
+    // Three with a find, and five more before the store is believed to have no other.
+    expect(faulty.calls.deleteExpired).toBe(8)
+  })
+
+  test('happens by itself from the first session on, about once in an interval', async () => {
+    const faulty = faultyStore(memoryStore())
+    const process = createProcess(faulty.store, { pruneInterval: 60_000 })
+    expect(vi.getTimerCount()).toBe(0)
+    await newSession(process, { a: 1 })
+    await vi.advanceTimersByTimeAsync(20 * 60_000)
+    expect(faulty.calls.deleteExpired).toBeGreaterThanOrEqual(15 * 5)
+    expect(faulty.calls.deleteExpired).toBeLessThanOrEqual(27 * 5)
+    await process.manager.close()
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('goes on after a failure', async () => {
+    const faulty = faultyStore(memoryStore())
+    const process = createProcess(faulty.store, { pruneInterval: 60_000 })
+    await newSession(process, { a: 1 })
+    faulty.fail(undefined, { methods: ['deleteExpired'], times: 2 })
+    await vi.advanceTimersByTimeAsync(10 * 60_000)
+    expect(faulty.calls.deleteExpired).toBeGreaterThan(4)
+    await process.manager.close()
+  })
+})
+
+describe('a clock that disagrees with the clock of the store', () => {
+  function withOffset(offset: number, isSystemClock = true): ReturnType<typeof createProcess> {
+    const store = { ...memoryStore(), ping: () => ({ now: Date.now() + offset }) }
+    return createProcess(store, { isSystemClock })
+  }
+
+  test('is corrected, and warned of once, above 5 seconds', async () => {
+    const process = withOffset(60_000)
+    const warnings: unknown[] = []
+    process.manager.on('warning', ({ code }) => warnings.push(code))
+    expect(await process.manager.check()).toMatchObject({ ok: true, clockOffset: 60_000 })
+    expect(process.engine.now()).toBe(Date.now() + 60_000)
+    await process.manager.check()
+    expect(warnings).toEqual(['WARN_SESSION_CLOCK'])
+  })
+
+  test('is left alone below that, or where the application brings its own clock', async () => {
+    for (const process of [withOffset(4999), withOffset(-4999), withOffset(60_000, false)]) {
+      expect(await process.manager.check()).toMatchObject({ ok: true, clockOffset: 0 })
+      expect(process.engine.now()).toBe(Date.now())
+    }
+  })
+
+  test('is known before the first session is stored', async () => {
+    const process = withOffset(60_000)
+    const cookie = await newSession(process, { a: 1 })
+    const { session } = await process.request(createJar(cookie))
+    expect(session.info.createdAt).toBe(Date.now() + 60_000)
+  })
+})
+
+test('a check of a store that does not answer says so and does not reject', async () => {
+  const faulty = faultyStore(memoryStore())
+  const { manager } = createProcess(faulty.store)
+  faulty.hang()
+  const check = manager.check()
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(await check).toMatchObject({ ok: false, store: 'memory' })
+})
+
+test('closing waits for touches that are under way', async () => {
+  const clock = movableClock()
+  const faulty = faultyStore(memoryStore())
+  const process = createProcess(faulty.store, { clock })
+  const cookie = await newSession(process, { a: 1 })
+  clock.advance(10 * 60_000)
+  faulty.slow(500, { methods: ['touch'] })
+  await show(process, cookie)
+  let isClosed = false
+  const closing = process.manager.close().then(() => {
+    isClosed = true
+  })
+  await vi.advanceTimersByTimeAsync(400)
+  expect(isClosed).toBe(false)
+  await vi.advanceTimersByTimeAsync(100)
+  await closing
+})

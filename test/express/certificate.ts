@@ -1,0 +1,20 @@
+/** Self-signed for localhost, until the year 2126. It keeps no secret: it is here for everyone to see. */
+export const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgCrAa7dV512ikJ1vc
+t28jmfVI/T6xjKBM7TNmagzEI2WhRANCAAQqfq/JMCCmPjonb8wJo7WovYvBrUq4
+t0UdqC+5j+27aPu3CNAacANPOUYq97x4u5Hde4/xHY9tpAzuzFKs/N3Y
+-----END PRIVATE KEY-----
+`
+
+export const cert = `-----BEGIN CERTIFICATE-----
+MIIBgDCCASWgAwIBAgIUbD8CCZqgeSBy2ISQhDlcbugXCOAwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDAzMTIzOVoYDzIxMjYxMDMx
+MDMxMjM5WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQqfq/JMCCmPjonb8wJo7WovYvBrUq4t0UdqC+5j+27aPu3CNAacANP
+OUYq97x4u5Hde4/xHY9tpAzuzFKs/N3Yo1MwUTAdBgNVHQ4EFgQUm/ORm1QABOSg
+tDAvtzlM8gV6ciowHwYDVR0jBBgwFoAUm/ORm1QABOSgtDAvtzlM8gV6ciowDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEAwyjuXdd2ax5/q1PFiHWm
+hlBkuFL1q2C4r+JlGincobACIQDTBg8Ei2bYhL2sBKy5CkF1+bB1cTh0tD9gdTTr
+KP0UjQ==
+-----END CERTIFICATE-----
+`
