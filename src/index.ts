@@ -23,6 +23,7 @@ export {
   isSessionError,
   SessionError,
   type SessionErrorCode,
+  storeError,
 } from './core/errors.js'
 export type { EndReason, RejectReason, SessionEventListener, SessionEvents } from './core/events.js'
 export type { Clock } from './core/options.js'

@@ -30,6 +30,13 @@ export class Budget {
     return answer
   }
 
+  /** Waits for something that is worth nothing by itself: as long as the budget lasts, whatever becomes of it. */
+  waitFor(answer: PromiseLike<unknown>): PromiseLike<void> {
+    const goOn = (): void => {}
+    const late = (): Error => new Error('not in time')
+    return this.spend(within(this.left(), answer, late).then(goOn, goOn))
+  }
+
   #settle(): void {
     const now = performance.now()
     const passed = now - (this.#since ?? now)

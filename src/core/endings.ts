@@ -20,23 +20,22 @@ export async function endSession(visit: Visit, reason: 'signOut' | 'destroy'): P
   const { engine, stored } = visit
   if (visit.kind === 'degraded') visit.order = { kind: 'clear' }
   visit.assertWritable()
-  if (stored !== undefined) {
-    try {
-      await visit.budget.spend(
-        Promise.resolve(
-          engine.callStore('delete', visit.budget.left(), (store) =>
-            store.delete(stored.id, engine.now()),
-          ),
-        ),
-      )
-    } catch (error) {
-      engine.tombstones.add(stored.id)
-      visit.startAnew()
-      throw error
-    }
-    engine.events.emit('ended', { id: stored.id, reason })
-  }
+  // What is assigned from here on is a new session's, also before the store has answered.
   visit.startAnew()
+  if (stored === undefined) return
+  try {
+    await visit.budget.spend(
+      Promise.resolve(
+        engine.callStore('delete', visit.budget.left(), (store) =>
+          store.delete(stored.id, engine.now()),
+        ),
+      ),
+    )
+  } catch (error) {
+    engine.tombstones.add(stored.id)
+    throw error
+  }
+  engine.events.emit('ended', { id: stored.id, reason })
 }
 
 /** A new session with a new id, empty but for what is kept. The old object stays readable (Passport merges from it). */

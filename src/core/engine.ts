@@ -58,7 +58,7 @@ export function createEngine(options: CoreOptions, random: Random = pooledRandom
       callStore('load', storeBudget, (target) => target.load(key, now())),
     ),
     commits,
-    touches: createTouches({ callStore, commits, timeouts, now }),
+    touches: createTouches({ callStore, commits, storeBudget, timeouts, now }),
     tombstones: createTombstones({ callStore, storeBudget, now }),
     revocations: createRevocations(random),
     upkeep,

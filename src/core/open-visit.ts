@@ -1,4 +1,3 @@
-import { Budget } from './budget.js'
 import type { Engine } from './engine.js'
 import type { Credential } from './identity.js'
 import { equals } from './identity.js'
@@ -67,7 +66,7 @@ function begin(
   const touched = touchIfDue(visit, stored)
   const { awaitTouch } = visit.engine.options
   if (!awaitTouch || !isPromise(touched)) return visit
-  return visit.budget.spend(touched).then(() => visit)
+  return visit.budget.waitFor(touched).then(() => visit)
 }
 
 function beginWithoutStore(visit: Visit, error: unknown): Visit {
@@ -135,10 +134,8 @@ function reject(engine: Engine, { id }: Credential, reason: 'unknown' | 'secret'
 }
 
 /** A visit is activity. Sent right after the load, so that a long request cannot outlive its own session. */
-function touchIfDue({ engine, client, budget }: Visit, stored: StoredSession): MaybePromise<void> {
-  const { timeouts, devices, awaitTouch, storeBudget } = engine.options
+function touchIfDue({ engine, client }: Visit, stored: StoredSession): MaybePromise<void> {
+  const { timeouts, devices } = engine.options
   if (!isTouchDue(stored.meta, stored.lastSeenAt, engine.now(), timeouts)) return
-  // One that nobody waits for takes nothing from the request.
-  const own = awaitTouch ? budget : new Budget(storeBudget)
-  return engine.touches.touch(stored, own, devices ? client.device : undefined)
+  return engine.touches.touch(stored, devices ? client.device : undefined)
 }

@@ -1,3 +1,4 @@
+import { isSessionError } from './errors.js'
 import { type WatchedPromise, watchPromise } from './watched-promise.js'
 
 interface Failure {
@@ -20,22 +21,32 @@ export class Operations {
     return this.#failures.find(({ promise }) => !promise.isWatched)
   }
 
+  /** Whether something failed because of the store. */
+  get hasLostStore(): boolean {
+    return this.#failures.some(({ error }) => isSessionError(error) && error.status === 503)
+  }
+
   /** Whether anything failed so far, heard of or not. */
   get hasFailed(): boolean {
     return this.#failures.length > 0
   }
 
-  run<T>(operation: () => Promise<T>): Promise<T> {
-    const started = this.#tail === undefined ? operation() : this.#tail.then(operation)
-    const promise = watchPromise(started)
+  /** What is called from now on runs after `other`. */
+  waitFor(other: PromiseLike<unknown>): void {
     const leave = (): void => {
       if (this.#tail === tail) this.#tail = undefined
     }
-    const tail: Promise<void> = started.then(leave, (error: unknown) => {
-      this.#failures.push({ promise, error })
-      leave()
-    })
+    const tail: Promise<void> = Promise.resolve(other.then(leave, leave))
     this.#tail = tail
+  }
+
+  run<T>(operation: () => Promise<T>): Promise<T> {
+    const started = this.#tail === undefined ? operation() : this.#tail.then(operation)
+    const promise = watchPromise(started)
+    const noted = started.then(undefined, (error: unknown) => {
+      this.#failures.push({ promise, error })
+    })
+    this.waitFor(noted)
     return promise
   }
 }

@@ -79,7 +79,7 @@ export class VisitHost implements SessionHost {
   touch(): Promise<void> {
     return this.#run(async ({ stored, engine, budget }) => {
       if (stored === undefined) return
-      await budget.spend(Promise.resolve(engine.touches.touch(stored, budget)))
+      await budget.waitFor(Promise.resolve(engine.touches.touch(stored)))
     })
   }
 

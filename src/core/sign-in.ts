@@ -77,8 +77,10 @@ async function rotate(
     if (!isSessionError(error, 'ERR_SESSION_OUTCOME_UNKNOWN') || budget.left() <= 0) throw error
     // One look: our own mark there means that it landed and only the answer was lost.
     const { id } = pending.base
-    const record = await engine.callStore('load', budget.left(), (store) =>
-      store.load(id, engine.now()),
+    const record = await budget.spend(
+      Promise.resolve(
+        engine.callStore('load', budget.left(), (store) => store.load(id, engine.now())),
+      ),
     )
     const current = record === undefined ? undefined : readRecord(id, record)
     const isOurs = typeof current === 'object' && current.meta.secretHash === plan.secretHash

@@ -151,13 +151,21 @@ export class Visit {
     }
     if (unheard !== undefined) throw unheard.error
     try {
-      const committed = chain(this.persist(), () => this.order)
+      const persisted = this.persist()
+      // What is still asked for after `send` must not run into this write.
+      if (isPromise(persisted)) this.operations.waitFor(persisted)
+      const committed = chain(persisted, () => this.order)
       if (!isError || !hasFailed || !isPromise(committed)) return committed
       return committed.then(undefined, () => this.#giveUp())
     } catch (error) {
       if (!isError || !hasFailed) throw error
       return this.#giveUp()
     }
+  }
+
+  /** Whether a method of the session failed because of the store. */
+  get hasLostStore(): boolean {
+    return (this.#operations ?? NO_OPERATIONS).hasLostStore
   }
 
   /** This is the page that tells of the failure of a `save` or the like: a second failure must not replace it. */
@@ -204,7 +212,6 @@ export class Visit {
     })
   }
 
-  /** The next first record of this visit gets another id. */
   giveUpId(): void {
     this.#id = undefined
   }
@@ -282,8 +289,9 @@ export class Visit {
     const text = encodeData(this.session as Session)
     if (text === '{}') return
     this.client.assertCanSetCookie()
-    const secret = this.secret ?? (this.engine.random.secret() as CookieSecret)
-    const created = createRecord(this, { id: this.id, secret, text, maxAge: this.pendingMaxAge })
+    this.secret ??= this.engine.random.secret() as CookieSecret
+    const { id, secret, pendingMaxAge: maxAge } = this
+    const created = createRecord(this, { id, secret, text, maxAge })
     return chain(created, (stored) => this.settleOn(stored, secret))
   }
 

@@ -8,9 +8,9 @@ import type { Session } from '../core/session.js'
 import type { MaybePromise } from '../core/store.js'
 import type { Visit, VisitClient } from '../core/visit.js'
 import type { CookiePolicy } from './cookie-policy.js'
-import { cut, type Next, replaceAnswer } from './failure.js'
+import { askToRetry, cut, type Next, replaceAnswer } from './failure.js'
 import { addHeaders, type CookieHeaders } from './headers.js'
-import { holdResponse } from './hold.js'
+import { type CanAddHeaders, holdResponse } from './hold.js'
 import { deviceOf, hostOf, isNavigation } from './request.js'
 
 /** Ties a visit to the request and the response it belongs to. */
@@ -23,7 +23,7 @@ export class Attachment implements VisitClient {
   readonly #res: ServerResponse | undefined
   readonly #next: Next | undefined
   #visit: Visit | undefined
-  #isHeld = false
+  #canAddHeaders: CanAddHeaders | undefined
   #isOver = false
   #hasFailed = false
 
@@ -47,7 +47,7 @@ export class Attachment implements VisitClient {
     // A cookie to put right without the handler asking for its session: strays, or one signed with an old key.
     const mustResign = visit.isSignedByOldKey && isNavigation(this.#req)
     if (mustResign) visit.orderCookie()
-    if (mustResign || visit.isDuplicate) this.#hold()
+    if (mustResign || visit.isDuplicate) this.#holdOnce()
   }
 
   get visit(): Visit {
@@ -56,14 +56,14 @@ export class Attachment implements VisitClient {
 
   /** `req.session`. Until it is read, nothing is parsed, built or hooked. */
   get session(): Session {
-    if (!this.#isHeld) this.#hold()
+    this.#holdOnce()
     if (this.#isOver) this.#watchAfterEnd()
     return this.visit.open()
   }
 
   /** `req.session = null` ends the session, as in express-session. */
   end(): void {
-    if (!this.#isHeld) this.#hold()
+    this.#holdOnce()
     void this.visit.open().destroy()
   }
 
@@ -79,7 +79,7 @@ export class Attachment implements VisitClient {
         'a session needs a response to send its cookie with; pass one: sessions.of(req, res)',
       )
     }
-    if (this.#hasFailed || res.headersSent) {
+    if (this.#hasFailed || !(this.#canAddHeaders?.() ?? !res.headersSent)) {
       throw new SessionError(
         'ERR_SESSION_HEADERS_SENT',
         'the headers of this response have left, so it cannot carry a cookie; nothing was stored. Sign in, regenerate and write to a new session before the first byte.',
@@ -95,13 +95,13 @@ export class Attachment implements VisitClient {
     else this.#fail(error)
   }
 
-  #hold(): void {
-    this.#isHeld = true
-    const res = this.#res
-    if (res === undefined) return
-    holdResponse(res, {
+  #holdOnce(): void {
+    if (this.#canAddHeaders !== undefined || this.#res === undefined) return
+    const { visit } = this
+    this.#canAddHeaders = holdResponse(this.#res, {
       commit: () => this.#commit(),
-      hasUnsavedChanges: () => this.visit.hasUnsavedChanges(),
+      isSettled: () => visit.operations.running === undefined && !visit.hasUnsavedChanges(),
+      hasUnsavedChanges: () => visit.hasUnsavedChanges(),
       onFailure: (error) => this.#fail(error),
       onLateChange: () => this.#reportLateChange(),
     })
@@ -109,8 +109,9 @@ export class Attachment implements VisitClient {
 
   #commit(): MaybePromise<CookieHeaders | undefined> {
     this.#isOver = true
-    const isError = (this.#res?.statusCode ?? 200) >= 400
-    return chain(this.visit.commit(isError), (order) => this.#headersFor(order))
+    const statusCode = this.#res?.statusCode ?? 200
+    if (statusCode === 503 && this.visit.hasLostStore) askToRetry(this.#res as ServerResponse)
+    return chain(this.visit.commit(statusCode >= 400), (order) => this.#headersFor(order))
   }
 
   #headersFor(order: CookieOrder): CookieHeaders | undefined {

@@ -3,6 +3,7 @@ import type { CookieOrder } from '../core/cookie-order.js'
 import type { CookieAttributes } from '../core/session-cookie.js'
 
 const NONE: readonly string[] = Object.freeze([])
+const EQUALS = 0x3d
 
 /**
  * Every value of the cookie `name` in a Cookie header. Only space and tab are trimmed and the name is compared to the
@@ -10,6 +11,14 @@ const NONE: readonly string[] = Object.freeze([])
  */
 export function readCookie(header: string | undefined, name: string): readonly string[] {
   if (header === undefined || !header.includes(name)) return NONE
+  // Nothing but our cookie is what most browsers send.
+  if (
+    header.startsWith(name) &&
+    header.charCodeAt(name.length) === EQUALS &&
+    !header.includes(';')
+  ) {
+    return [trim(header.slice(name.length + 1))]
+  }
   const values: string[] = []
   for (const pair of header.split(';')) {
     const equals = pair.indexOf('=')

@@ -9,10 +9,10 @@ type Listener = (this: unknown, ...args: unknown[]) => void
  */
 export function watchDrain(res: ServerResponse): () => void {
   const { on } = res
-  const hidden = new Set<Listener>()
+  let hidden: Set<Listener> | undefined
   if (on !== EventEmitter.prototype.on && typeof on === 'function') {
     res.on = function rememberDrain(this: ServerResponse, event: string, listener: Listener) {
-      if (event === 'drain') hidden.add(listener)
+      if (event === 'drain') hidden = (hidden ?? new Set()).add(listener)
       return on.call(this, event, listener)
     } as typeof res.on
   }
@@ -20,6 +20,6 @@ export function watchDrain(res: ServerResponse): () => void {
   return function sayDrain() {
     const known = new Set<unknown>(res.rawListeners('drain'))
     res.emit('drain')
-    for (const listener of hidden) if (!known.has(listener)) listener.call(res)
+    for (const listener of hidden ?? []) if (!known.has(listener)) listener.call(res)
   }
 }

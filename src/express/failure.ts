@@ -45,6 +45,12 @@ function prepareError(error: unknown, res: ServerResponse): void {
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value)
 }
 
+/** An error page of the application's own may know the status of an error, and seldom its headers. */
+export function askToRetry(res: ServerResponse): void {
+  if (res.headersSent || res.hasHeader?.('Retry-After') !== false) return
+  res.setHeader('Retry-After', '1')
+}
+
 /** The answer where nobody else gives one. It says nothing about us (ASVS 16.5.1). */
 function answerError(error: unknown, res: ServerResponse): void {
   if (res.headersSent || res.writableEnded) return

@@ -251,7 +251,12 @@ describe("while the store is down, with onStoreError: 'anonymous'", () => {
     const client = createClient(url)
     await client.get('/sign-in')
     const cookie = client.jar.header()
-    for (const bring of [() => setup.faulty.fail(), () => setup.faulty.hang()]) {
+    for (const bring of [
+      () => setup.faulty.fail(),
+      () => setup.faulty.hang(),
+      // It comes back in the middle of the request: what was not loaded cannot be written.
+      () => setup.faulty.fail(new Error('down'), { methods: ['load'] }),
+    ]) {
       bring()
       for (const [path, status] of [
         ['/poll', 200],

@@ -92,8 +92,8 @@ const ways: readonly Way[] = [
   {
     name: 'end called twice',
     answer(_, res) {
-      expect(res.end('done')).toBe(res)
-      expect(res.end()).toBe(res)
+      const answers = [res.end('done'), res.end()]
+      answers.every((one) => one === res) || res.destroy()
     },
   },
   { name: 'end(null)', body: '', answer: (_, res) => res.end(null) },

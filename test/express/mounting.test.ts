@@ -134,18 +134,34 @@ for (const [version, create] of versions) {
       app.get('/admin/both', async (req, res) => {
         const own = (await admins.of(req)) as Loose
         const other = (await users.of(req)) as Loose
-        expect(req.session).toBe(own)
         other.visits = 100
-        res.json([own.visits, other.visits])
+        res.json([own.visits, other.visits, req.session === own])
       })
       const { url } = await serve(app)
       const client = createClient(url)
       expect((await client.get('/')).json()).toBe(1)
       expect((await client.get('/admin')).json()).toBe(1)
       expect((await client.get('/admin')).json()).toBe(2)
-      expect((await client.get('/admin/both')).json()).toEqual([2, 100])
+      expect((await client.get('/admin/both')).json()).toEqual([2, 100, true])
       expect((await client.get('/')).json()).toBe(101)
       expect((await client.get('/admin')).json()).toBe(3)
+    })
+
+    test('of() of an instance that is not mounted leaves req.session to the one that is', async () => {
+      const { sessions } = await setUp()
+      const other = session({ secret: SECRET, name: 'other' })
+      const app = create()
+      app.use(sessions)
+      app.get('/', async (req, res) => {
+        const mounted = req.session
+        const own = (await other.of(req)) as Loose
+        own.visits = Number(own.visits ?? 0) + 1
+        res.json([req.session === mounted, own !== mounted, own.visits])
+      })
+      const { url } = await serve(app)
+      const client = createClient(url)
+      expect((await client.get('/')).json()).toEqual([true, true, 1])
+      expect((await client.get('/')).json()).toEqual([true, true, 2])
     })
 
     test('two instances in one request both hold the answer until they are stored', async () => {
@@ -214,9 +230,8 @@ for (const [version, create] of versions) {
           Loose,
           Loose,
         ]
-        expect(again).toBe(data)
         data.value = 'kept'
-        res.send('done')
+        res.send(again === data ? 'one session' : 'two sessions')
       }
       const router = express.Router()
       router.get('/single', route)
@@ -229,6 +244,10 @@ for (const [version, create] of versions) {
       const reply = await ask(`${url}/inner/single`, { path: '/inner/single' })
       expect(await read(reply.cookie)).toBe('kept')
       expect(faulty.calls.create).toBe(1)
+      const headers = { cookie: reply.cookie as string }
+      const again = await createClient(url).get('/inner/single', { headers })
+      expect(again.text).toBe('one session')
+      expect(faulty.calls.load).toBe(1)
       faulty.refuse('no', { methods: ['create'] })
       const failed = await createClient(url).get('/inner/single')
       expect([failed.status, failed.text]).toEqual([503, 'ERR_SESSION_STORE'])

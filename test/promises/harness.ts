@@ -1,27 +1,28 @@
 import express, { type Express, type NextFunction, type Request, type Response } from 'express'
 import type { SessionOptions, SessionStore, Sessions } from 'staykept'
 import { session } from 'staykept'
-import { type Client, createClient, serve } from '../http.js'
+import { type Client, createClient, type Jar, serve } from '../http.js'
 import { storesUnderTest } from '../stores-under-test.js'
 import { SECRET } from '../worlds.js'
 
-// biome-ignore lint/suspicious/noExplicitAny: session data of all kinds
-export type Data = Record<string, any>
+// biome-ignore lint/suspicious/noExplicitAny: sessions with data of all kinds
+export type Data = any
 
 /** Something a handler does with its session; what it returns is the answer, as JSON. */
-export type Act = (session: Request['session'] & Data, req: Request, res: Response) => unknown
+export type Act = (session: Data, req: Request, res: Response) => unknown
 
 /** A server that does whatever the test wants a request to do. */
 export interface Site {
   readonly url: string
   readonly sessions: Sessions
-  browser(): Browser
+  browser(jar?: Jar): Browser
 }
 
 export interface Browser extends Client {
   /** A request whose handler does `act`. Rejects where no answer comes within 2 s. */
   do(
     act: Act,
+    headers?: Readonly<Record<string, string>>,
   ): Promise<{ status: number; body: unknown; cookies: readonly string[]; headers: Data }>
 }
 
@@ -41,7 +42,7 @@ export async function openSite(
   app.post('/act/:number', async (req, res) => {
     const act = waiting.get(req.params.number) as Act
     waiting.delete(req.params.number)
-    const answer = await act(req.session as Request['session'] & Data, req, res)
+    const answer = await act(req.session, req, res)
     if (!res.headersSent) res.json(answer ?? null)
   })
   app.use((error: Data, _req: Request, res: Response, next: NextFunction) => {
@@ -51,15 +52,18 @@ export async function openSite(
   })
   const { url } = await serve(app)
 
-  function browser(): Browser {
-    const client = createClient(url)
+  function browser(jar?: Jar): Browser {
+    const client = createClient(url, jar)
     return {
       ...client,
-      async do(act) {
+      async do(act, sent = {}) {
         const number = String(acts++)
         waiting.set(number, act)
         const signal = AbortSignal.timeout(2000)
-        const { status, headers, text, cookies } = await client.post(`/act/${number}`, { signal })
+        const { status, headers, text, cookies } = await client.post(`/act/${number}`, {
+          signal,
+          headers: sent,
+        })
         const body = text === '' ? undefined : JSON.parse(text)
         return { status, headers, cookies, body }
       },
@@ -67,6 +71,14 @@ export async function openSite(
   }
 
   return { url, sessions, browser }
+}
+
+/** Two processes that share a store. */
+export async function openPair(
+  open: () => SessionStore,
+  options: Partial<SessionOptions> = {},
+): Promise<readonly [Site, Site]> {
+  return [await openSite(open(), options), await openSite(open(), options)]
 }
 
 export { storesUnderTest }

@@ -135,10 +135,10 @@ describe.each(storesUnderTest)('$name', ({ open }) => {
     expect(put.status).toBe(200)
     const got = await browser.do(async (session) => {
       seen[0] = session.value
-      await session.update((data) => {
+      await session.update((data: object) => {
         seen[1] = (data as { value?: unknown }).value
       })
-      seen[2] = await session.take('value' as never)
+      seen[2] = await session.take('value')
     })
     expect(got.status).toBe(200)
     expect(seen).toStrictEqual([value, value, value])
@@ -167,13 +167,13 @@ describe.each(storesUnderTest)('$name', ({ open }) => {
       })
       expect(codeOf(saved)).toEqual(wanted)
       const updated = await browser.do((session) =>
-        session.update((data) => {
+        session.update((data: object) => {
           Object.assign(data, { value: make() })
         }),
       )
       expect(codeOf(updated)).toEqual(wanted)
       const signedIn = await browser.do((session) =>
-        session.signIn('ada', { data: { value: make() } as object }),
+        session.signIn('ada', { data: { value: make() } }),
       )
       expect(codeOf(signedIn)).toEqual(wanted)
       const fresh = (await openSite((await open())())).browser()
@@ -197,7 +197,7 @@ describe.each(storesUnderTest)('$name', ({ open }) => {
           res.send('fine')
         })
         app.post('/merge', express.json(), async (req, res) => {
-          await req.session.update((data) => void Object.assign(data, req.body))
+          await req.session.update((data: object) => void Object.assign(data, req.body))
           res.send('fine')
         })
         app.post('/sloppy/:key', sloppy.assign)

@@ -148,8 +148,8 @@ export class Ledger {
   }
 
   async #auditSignIns(bystander: Process): Promise<void> {
-    for (const { id, user, openedAt, cookie } of this.signIns) {
-      const isReplaced = (this.attempts.get(id) ?? 0) > 1
+    for (const { id, user, isInPlace, openedAt, cookie } of this.signIns) {
+      const isReplaced = (this.attempts.get(id) ?? 0) > (isInPlace ? 1 : 0)
       if (this.mayHaveEnded.has(id) || isReplaced || this.mayBeRevoked(user, openedAt)) continue
       const { visit } = await bystander.request({ cookie })
       if (visit.kind !== 'loaded')
@@ -161,8 +161,9 @@ export class Ledger {
 
   /** A sign-in may rest on a password that does not hold any more, if its request began before the revocation. */
   async #auditRevocations(bystander: Process): Promise<void> {
-    for (const { user, by, begunAt, answeredAt } of this.revocations) {
-      if (answeredAt === undefined) continue
+    for (const revocation of this.revocations) {
+      const { user, by, begunAt, answeredAt } = revocation
+      if (answeredAt === undefined || this.#isDisturbed(revocation)) continue
       for (const signIn of this.signIns) {
         const isOlder = signIn.user === user && signIn.by !== by && signIn.openedAt < begunAt
         if (!isOlder) continue
@@ -170,6 +171,17 @@ export class Ledger {
         if (visit.kind === 'loaded') this.break(`a sign-in outlived the revocation of ${by}`)
       }
     }
+  }
+
+  /** A store keeps one mark for a user: of two revocations at once, that of the earlier may hide that of the later. */
+  #isDisturbed(revocation: Revocation): boolean {
+    return this.revocations.some(
+      (other) =>
+        other !== revocation &&
+        other.user === revocation.user &&
+        other.begunAt <= (revocation.answeredAt ?? Infinity) &&
+        (other.answeredAt ?? Infinity) >= revocation.begunAt,
+    )
   }
 
   /** A session that is gone must have been ended by somebody. */
@@ -190,6 +202,8 @@ interface Write {
 /** An acknowledged sign-in. */
 interface SignIn {
   readonly id: string
+  /** Whether the session is the one that it began with. */
+  readonly isInPlace: boolean
   readonly by: string
   readonly user: User
   readonly cookie: string

@@ -59,8 +59,8 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   },
   'the answer does not wait for the store': {
     file: 'visit.ts',
-    text: 'const committed = chain(this.persist(), () => this.order)',
-    by: 'Promise.resolve(this.persist()).catch(() => {})\n    const committed = this.order',
+    text: 'const committed = chain(persisted, () => this.order)',
+    by: 'Promise.resolve(persisted).catch(() => {})\n    const committed = this.order',
   },
   'regenerate leaves the old session': {
     file: 'changes.ts',

@@ -53,7 +53,7 @@ export function planRequest(
 /** What one request has done that its answer will acknowledge. */
 interface Draft {
   writes: { key: string; value: unknown }[]
-  signIn: { id: string; user: User } | undefined
+  signIn: { id: string; user: User; isInPlace: boolean } | undefined
 }
 
 /** Sends the request and enters into the ledger what it was promised. Never rejects. */
@@ -149,7 +149,7 @@ async function operate(kind: Operation, user: User, scene: Scene): Promise<void>
       if (former !== undefined && former !== user) ledger.mayHaveEnded.add(id)
       await session.signIn(user, { keep: KEEP, data: { private: user } })
       draft.writes = draft.writes.filter(({ key }) => KEEP.includes(key))
-      draft.signIn = { id: visit.id, user }
+      draft.signIn = { id: visit.id, user, isInPlace: visit.id === id }
       ledger.usersSessions.add(visit.id)
       return
     }
@@ -233,18 +233,23 @@ function explain(
   ledger: Ledger,
   { openedAt }: { readonly openedAt: number },
 ): void {
-  const code = codeOf(error)
-  const isExplained =
-    code === 'ERR_SESSION_STORE' ||
-    code === 'ERR_SESSION_OUTCOME_UNKNOWN' ||
-    code === 'ERR_SESSION_CONTENTION'
-      ? ledger.hasTrouble
-      : code === 'ERR_SESSION_ENDED'
-        ? ledger.mayHaveEnded.size > 0 || ledger.revocations.length > 0
-        : code === 'ERR_SESSION_ROTATED'
-          ? ledger.attempts.size > 0
-          : code === 'ERR_SESSION_REVOKED'
-            ? plan.operations.some(({ user }) => ledger.mayBeRevoked(user, openedAt))
-            : false
-  if (!isExplained) ledger.break(`${plan.name} was refused without reason: ${String(error)}`)
+  if (hasReason(codeOf(error), plan, ledger, openedAt)) return
+  ledger.break(`${plan.name} was refused without reason: ${String(error)}`)
+}
+
+function hasReason(code: string, plan: Plan, ledger: Ledger, openedAt: number): boolean {
+  switch (code) {
+    case 'ERR_SESSION_STORE':
+    case 'ERR_SESSION_OUTCOME_UNKNOWN':
+    case 'ERR_SESSION_CONTENTION':
+      return ledger.hasTrouble
+    case 'ERR_SESSION_ENDED':
+      return ledger.mayHaveEnded.size > 0 || ledger.revocations.length > 0
+    case 'ERR_SESSION_ROTATED':
+      return ledger.attempts.size > 0
+    case 'ERR_SESSION_REVOKED':
+      return plan.operations.some(({ user }) => ledger.mayBeRevoked(user, openedAt))
+    default:
+      return false
+  }
 }

@@ -53,12 +53,14 @@ async function play(
   store: SessionStore,
 ): Promise<MixResult> {
   const now = (): number => time.now
-  const options = { clock: { now }, storeBudget: BUDGET }
+  const options = { clock: { now }, storeBudget: BUDGET, awaitTouch: random.next() < 0.3 }
   const steps: Step[] = []
   const late: Step[] = []
   const story: string[] = []
   const bystander = createProcess(store, options, subject, secrets)
   const { ledger, victim, attacker } = await prepare(bystander, random, now)
+  // Long enough ago for every visit to count as activity.
+  if (random.next() < 0.3) time.tick(5 * 60_000)
   const processes = Array.from({ length: 2 + random.below(2) }, () =>
     createProcess(scheduledStore(store, steps), options, subject, secrets),
   )
@@ -165,6 +167,7 @@ async function prepare(
   ledger.signIns.push({
     id: ledger.firstId,
     user: 'u1',
+    isInPlace: true,
     cookie: victim.cookie as string,
     by: 'before the run',
     openedAt,

@@ -10,11 +10,13 @@ export interface VirtualTime {
   tick(milliseconds: number): boolean
   /** Moves on to the next timer and fires it. */
   fireNext(): void
-  /** Forgets every timer. */
+  /** Forgets every timer, and begins anew. */
   reset(): void
   /** Gives the system its own back. */
   restore(): void
 }
+
+const BEGINNING = 1_000_000
 
 interface Timer {
   readonly at: number
@@ -28,7 +30,7 @@ export function takeTime(): VirtualTime {
   const { stackTraceLimit } = Error
   const realNow = performance.now
   const timers = new Set<Timer>()
-  let now = 1_000_000
+  let now = BEGINNING
 
   function startTimer(fire: () => void, milliseconds = 0): Timer {
     const timer: Timer = { at: now + milliseconds, fire, unref: () => timer, ref: () => timer }
@@ -67,6 +69,7 @@ export function takeTime(): VirtualTime {
     },
     reset() {
       timers.clear()
+      now = BEGINNING
     },
     restore() {
       Object.assign(globalThis, { setTimeout, clearTimeout })
