@@ -3,7 +3,7 @@
  *
  * ```ts
  * import { session } from 'staykept'
- * app.use(session({ secret: process.env.SESSION_SECRET }))
+ * app.use(session({ secret: process.env.SESSION_SECRET! }))
  * ```
  */
 import { createMiddleware, type Sessions } from './express/middleware.js'

@@ -7,8 +7,9 @@ import {
   saysTheSame,
   splitData,
 } from './codec.js'
-import type { Device, SessionMeta, StoredSession, UserId } from './record.js'
+import type { Device, PreviousSecret, SessionMeta, StoredSession, UserId } from './record.js'
 import { refuseAsync } from './refusals.js'
+import { SUPERSEDED_FOR } from './timing.js'
 
 /** A session on its way to the store. */
 export interface Draft {
@@ -132,7 +133,7 @@ export function signInChange(pending: Pending, plan: SignInPlan): Change {
           signedInAt: plan.now,
           user: plan.user,
           maxAge: plan.maxAge === undefined ? (pending.maxAge ?? meta.maxAge) : plan.maxAge,
-          previous: { secretHash: meta.secretHash, at: plan.now },
+          previous: retire(meta, plan.now),
           device: plan.device,
         },
         text: keepFields(replay(pending, draft.text).text, plan.keep, plan.data),
@@ -141,15 +142,36 @@ export function signInChange(pending: Pending, plan: SignInPlan): Change {
   }
 }
 
-/** Ends the session if it is still the one that the request saw; `seen` is told what the last word in it was. */
-export function endChange(pending: Pending, seen: (text: string) => void): Change {
+export interface EndPlan {
+  readonly privilege: string
+  readonly now: number
+  /** Is told what the last word in the session was. */
+  readonly seen: (text: string) => void
+}
+
+/**
+ * Ends the session if it is still the one that the request saw. What stays for a minute is a stub that nobody's secret
+ * opens: it tells a late request that its cookie was replaced, so that its response does not replace the new one.
+ */
+export function endChange(pending: Pending, plan: EndPlan): Change {
   return {
     base: pending.base,
-    apply(draft) {
-      seen(replay(pending, draft.text).text)
-      return { meta: draft.meta, text: '{}', isEnded: true }
+    apply({ meta, text }) {
+      plan.seen(replay(pending, text).text)
+      const { createdAt } = meta
+      const previous = retire(meta, plan.now)
+      const stub = { secretHash: '', privilege: plan.privilege, createdAt, previous }
+      return { meta: stub, text: '{}', isEnded: true }
     },
   }
+}
+
+const MAX_PREVIOUS = 3
+
+/** The secrets that a rotation leaves behind, as long as a late request may come with one. */
+function retire({ secretHash, previous = [] }: SessionMeta, now: number): PreviousSecret[] {
+  const recent = previous.filter(({ at }) => now - at < SUPERSEDED_FOR)
+  return [{ secretHash, at: now }, ...recent].slice(0, MAX_PREVIOUS)
 }
 
 /** The kept keys of a session, and new data on top. */

@@ -1,5 +1,5 @@
 import { SessionError } from './errors.js'
-import { hasExtras, isPlain, MAX_DEPTH } from './plain-values.js'
+import { hasExtras, isPlain, isPlainArray, MAX_DEPTH } from './plain-values.js'
 import { RESERVED_KEYS } from './reserved-keys.js'
 
 /** Thrown by the encoder's quick walk; it knows that something is wrong, not where. */
@@ -43,7 +43,7 @@ function findRefused(
     return { path: shorten(path), reason: `it is nested more than ${MAX_DEPTH} levels deep` }
   }
   const isTop = ancestors.length === 0
-  const isContainer = isTop || Array.isArray(value) || isPlain(value)
+  const isContainer = isTop || (Array.isArray(value) ? isPlainArray(value) : isPlain(value))
   if (!isContainer && !(isBuiltIn(value, Map) || isBuiltIn(value, Set) || isBuiltIn(value, Date))) {
     return { path, reason: describeInstance(value) }
   }

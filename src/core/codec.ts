@@ -1,5 +1,5 @@
 import { explainRefusal, REFUSED, reservedKey } from './codec-refusal.js'
-import { hasExtras, isPlain, MAX_DEPTH } from './plain-values.js'
+import { hasExtras, isPlain, isPlainArray, MAX_DEPTH } from './plain-values.js'
 import { RESERVED_KEYS } from './reserved-keys.js'
 
 /**
@@ -139,7 +139,7 @@ function lowerArray(array: readonly unknown[], depth: number): unknown {
       copy[index] = lowered
     }
   }
-  if (Object.keys(array).length > array.length) throw REFUSED
+  if (Object.keys(array).length > array.length || !isPlainArray(array)) throw REFUSED
   return copy ?? array
 }
 

@@ -8,7 +8,7 @@ import { encodePayload, readData, readRecord, type StoredSession } from './recor
 import { contention, ended, rotated, tooLarge, unknownOutcome } from './refusals.js'
 import type { MaybePromise, SessionRecord, StoreKey, WriteResult } from './store.js'
 import { notSent, type StoreCall } from './store-calls.js'
-import { type Deadlines, deadlinesOf, type Timeouts } from './timing.js'
+import { type Deadlines, deadlinesOf, SUPERSEDED_FOR, type Timeouts } from './timing.js'
 
 /**
  * Brings changes to the store. Those of one session that queue up in this process are applied one after the other to
@@ -28,6 +28,9 @@ export interface CommitsOptions {
   readonly maxPayloadBytes: number
   readonly now: () => number
 }
+
+/** A store that answers at once uses up no budget: so many conflicts in a row are no contention but a broken store. */
+const MOST_TRIES = 1000
 
 /** Room for the answer of a last try, so that contention is told from a store that does not answer. */
 const LAST_ANSWER_GRACE = 50
@@ -109,7 +112,7 @@ export function createCommits(options: CommitsOptions): Commits {
 
   function nextStep(lane: Lane): Step | undefined {
     for (const entry of lane.entries) {
-      if (entry.budget.left() > 0) continue
+      if (entry.budget.left() > 0 && entry.tries < MOST_TRIES) continue
       fail(lane, entry, entry.tries > 0 ? contention() : notSent('update'))
     }
     const last = lane.entries.at(-1)
@@ -170,7 +173,7 @@ export function createCommits(options: CommitsOptions): Commits {
     const lastSeenAt = Math.max(time, current.lastSeenAt)
     const deadlines: Deadlines =
       draft.isEnded === true
-        ? { expiresAt: 0, absoluteExpiresAt: 0 }
+        ? { expiresAt: time + SUPERSEDED_FOR, absoluteExpiresAt: time + SUPERSEDED_FOR }
         : deadlinesOf(draft.meta, lastSeenAt, timeouts)
     const { user } = draft.meta
     const record: SessionRecord = {

@@ -1,5 +1,5 @@
-import { endChange, keepFields, type Pending, writeChange } from './changes.js'
-import { decodeData, type Fields } from './codec.js'
+import { diffFields, endChange, keepFields, type Pending, writeChange } from './changes.js'
+import { decodeData, decodeField, type Fields, splitData } from './codec.js'
 import { createRecord, forget } from './creation.js'
 import type { EndReason } from './events.js'
 import type { CookieSecret } from './identity.js'
@@ -18,7 +18,10 @@ import type { Visit } from './visit.js'
  */
 export async function endSession(visit: Visit, reason: 'signOut' | 'destroy'): Promise<void> {
   const { engine, stored } = visit
-  if (visit.kind === 'degraded') visit.order = { kind: 'clear' }
+  if (visit.kind === 'degraded') {
+    visit.order = { kind: 'clear' }
+    for (const id of visit.unseenIds) engine.tombstones.add(id)
+  }
   visit.assertWritable()
   // What is assigned from here on is a new session's, also before the store has answered.
   visit.startAnew()
@@ -82,8 +85,12 @@ export async function replaceSession(visit: Visit, replacement: Replacement): Pr
   let lastText = pending.text
   try {
     await engine.commits.commit(
-      endChange(pending, (seen) => {
-        lastText = seen
+      endChange(pending, {
+        privilege: engine.random.mark(),
+        now: engine.now(),
+        seen: (last) => {
+          lastText = last
+        },
       }),
       budget,
     )
@@ -94,17 +101,36 @@ export async function replaceSession(visit: Visit, replacement: Replacement): Pr
       throw error
     }
   }
+  const later = assignmentsSince(visit, pending.text)
   detachObject(visit)
   visit.startAnew()
-  if (created === undefined) return
+  if (created === undefined) {
+    assign(visit, later)
+    return
+  }
   try {
     const latest: Pending = { base: created, text: keepFields(lastText, keep, data) }
     const isCurrent = latest.text === text
     const stored = isCurrent ? created : await engine.commits.commit(writeChange(latest), budget)
     visit.settleOn(stored, secret)
+    assign(visit, later)
   } catch (error) {
     forget(engine, created.id)
     throw error
+  }
+}
+
+/** What the handler did to its session while this was under way, because it did not wait: it belongs to the new one. */
+function assignmentsSince(visit: Visit, sent: string): ReadonlyMap<string, string | undefined> {
+  return diffFields(splitData(sent), splitData(visit.presentText()))
+}
+
+function assign(visit: Visit, fields: ReadonlyMap<string, string | undefined>): void {
+  if (fields.size === 0) return
+  const data = visit.open() as unknown as Record<string, unknown>
+  for (const [key, value] of fields) {
+    if (value === undefined) delete data[key]
+    else data[key] = decodeField(value)
   }
 }
 

@@ -14,7 +14,8 @@ import { createWarnings, type SessionWarningCode } from './warnings.js'
 
 /** The working parts that all requests of one `session()` share. Built once; holds nothing of a single request. */
 export interface Engine {
-  readonly options: CoreOptions
+  /** All but the secrets, which nobody needs who has the keyring. */
+  readonly options: Omit<CoreOptions, 'secrets'>
   readonly store: SessionStore
   readonly callStore: StoreCall
   readonly keyring: Keyring
@@ -33,7 +34,8 @@ export interface Engine {
   readonly now: () => number
 }
 
-export function createEngine(options: CoreOptions, random: Random = pooledRandom()): Engine {
+export function createEngine(given: CoreOptions, random: Random = pooledRandom()): Engine {
+  const { secrets, ...options } = given
   const { store, timeouts, storeBudget } = options
   const events = createEventHub((name, error) =>
     warn('WARN_SESSION_LISTENER', () => `a listener for '${name}' threw: ${String(error)}`),
@@ -51,7 +53,7 @@ export function createEngine(options: CoreOptions, random: Random = pooledRandom
     options,
     store,
     callStore,
-    keyring: createKeyring(options.secrets),
+    keyring: createKeyring(secrets),
     random,
     events,
     loads: createLoads(storeBudget, (key) =>

@@ -1,3 +1,4 @@
+import { isPromise } from './maybe.js'
 import type { UserId } from './record.js'
 import type { SessionWarning } from './warnings.js'
 
@@ -60,7 +61,8 @@ export function createEventHub(onListenerError: (name: string, error: unknown) =
     emit(name, event) {
       for (const listener of listeners.get(name) ?? []) {
         try {
-          listener(event as never)
+          const answer: unknown = listener(event as never)
+          if (isPromise(answer)) answer.then(undefined, (error) => onListenerError(name, error))
         } catch (error) {
           onListenerError(name, error)
         }

@@ -5,13 +5,10 @@ import { chain, isPromise } from './maybe.js'
 import { readRecord, type StoredSession } from './record.js'
 import { VisitHost } from './session-host.js'
 import type { MaybePromise, SessionRecord } from './store.js'
-import { isTouchDue } from './timing.js'
+import { isTouchDue, SUPERSEDED_FOR } from './timing.js'
 import { Visit, type VisitClient, type VisitKind } from './visit.js'
 
-/** How long after a rotation a cookie from before it is still recognised as a late one, in milliseconds. */
-const SUPERSEDED_FOR = 60_000
-
-/** More cookies of our name than this are not even tried. */
+/** Nobody has more cookies of our name by chance; looking at some of them would let those who stand first decide. */
 const MAX_CREDENTIALS = 3
 
 interface Found {
@@ -46,10 +43,10 @@ export function openVisit(
     if (!isPromise(found)) return begin(visit, found)
     return visit.budget.spend(found).then(
       (answer) => begin(visit, answer),
-      (error: unknown) => beginWithoutStore(visit, error),
+      (error: unknown) => beginWithoutStore(visit, credentials, error),
     )
   } catch (error) {
-    return beginWithoutStore(visit, error)
+    return beginWithoutStore(visit, credentials, error)
   }
 }
 
@@ -69,9 +66,14 @@ function begin(
   return visit.budget.waitFor(touched).then(() => visit)
 }
 
-function beginWithoutStore(visit: Visit, error: unknown): Visit {
+function beginWithoutStore(
+  visit: Visit,
+  credentials: readonly Credential[],
+  error: unknown,
+): Visit {
   if (visit.engine.options.onStoreError !== 'anonymous') throw error
   visit.kind = 'degraded'
+  visit.unseenIds = credentials.map(({ id }) => id)
   return visit
 }
 
@@ -79,7 +81,7 @@ function beginWithoutStore(visit: Visit, error: unknown): Visit {
 function verifyAll(engine: Engine, values: readonly string[]): Credential[] {
   const credentials: Credential[] = []
   for (const value of values) {
-    if (credentials.length === MAX_CREDENTIALS) break
+    if (credentials.length > MAX_CREDENTIALS) break
     const credential = engine.keyring.verify(value)
     if (credential === undefined) engine.events.emit('rejected', { reason: 'forged' })
     else if (!credentials.some(({ secret }) => secret === credential.secret)) {
@@ -100,10 +102,15 @@ function findOne(engine: Engine, credential: Credential): MaybePromise<Found> {
  * one must open a session; with more, nobody can say whose browser this is.
  */
 async function findAmong(engine: Engine, credentials: readonly Credential[]): Promise<Found> {
+  if (credentials.length > MAX_CREDENTIALS) return duplicate(engine)
   const found = await Promise.all(credentials.map((credential) => findOne(engine, credential)))
   const open = found.filter(({ kind }) => kind === 'loaded')
   if (open.length === 1) return open[0] as Found
   if (open.length === 0) return found.find(({ kind }) => kind === 'superseded') ?? { kind: 'new' }
+  return duplicate(engine)
+}
+
+function duplicate(engine: Engine): Found {
   engine.events.emit('rejected', { reason: 'duplicate' })
   return { kind: 'new', isDuplicate: true }
 }
@@ -119,10 +126,9 @@ function judge(engine: Engine, credential: Credential, record: SessionRecord | u
   }
   const { secretHash, previous } = stored.meta
   if (equals(given, secretHash)) return { kind: 'loaded', stored, credential }
-  const isLate =
-    previous !== undefined &&
-    equals(given, previous.secretHash) &&
-    now - previous.at < SUPERSEDED_FOR
+  const isLate = previous?.some(
+    ({ secretHash: old, at }) => equals(given, old) && now - at < SUPERSEDED_FOR,
+  )
   if (!isLate) return reject(engine, credential, 'secret')
   engine.events.emit('rejected', { reason: 'superseded', id })
   return { kind: 'superseded' }
@@ -137,5 +143,6 @@ function reject(engine: Engine, { id }: Credential, reason: 'unknown' | 'secret'
 function touchIfDue({ engine, client }: Visit, stored: StoredSession): MaybePromise<void> {
   const { timeouts, devices } = engine.options
   if (!isTouchDue(stored.meta, stored.lastSeenAt, engine.now(), timeouts)) return
-  return engine.touches.touch(stored, devices ? client.device : undefined)
+  const isSignedIn = stored.meta.user !== undefined
+  return engine.touches.touch(stored, devices && isSignedIn ? client.device : undefined)
 }

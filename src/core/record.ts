@@ -15,10 +15,16 @@ export interface SessionMeta {
   readonly user?: UserId | undefined
   /** An idle timeout of its own; `null` for a cookie that ends with the browser. Absent: as configured. */
   readonly maxAge?: number | null | undefined
-  /** The secret before the last rotation, so that a late request with it is recognised. */
-  readonly previous?: { readonly secretHash: string; readonly at: number } | undefined
+  /** The secrets before the last rotations, the latest first, so that a late request with one is recognised. */
+  readonly previous?: readonly PreviousSecret[] | undefined
   /** The device that signed in, with the option `devices`. */
   readonly device?: Device | undefined
+}
+
+export interface PreviousSecret {
+  readonly secretHash: string
+  /** When it was rotated away. */
+  readonly at: number
 }
 
 export interface Device {
@@ -90,7 +96,7 @@ interface CompactMeta {
   a?: number | undefined
   u?: string | number | [string] | undefined
   m?: number | null | undefined
-  o?: [string, number] | undefined
+  o?: (readonly [string, number])[] | undefined
   d?: [string | null, string | null] | undefined
 }
 
@@ -103,7 +109,7 @@ function compact(meta: SessionMeta): CompactMeta {
     a: meta.signedInAt,
     u: typeof user === 'bigint' ? [String(user)] : user,
     m: meta.maxAge,
-    o: previous && [previous.secretHash, previous.at],
+    o: previous?.map(({ secretHash, at }) => [secretHash, at] as const),
     d: device && [device.userAgent ?? null, device.ip ?? null],
   }
 }
@@ -124,7 +130,7 @@ function readMeta(line: string): SessionMeta | undefined {
     (a === undefined || isTime(a)) &&
     (u === undefined || typeof u === 'string' || typeof u === 'number' || isBigIntText(u)) &&
     (m === undefined || m === null || isTime(m)) &&
-    (o === undefined || (Array.isArray(o) && typeof o[0] === 'string' && isTime(o[1]))) &&
+    (o === undefined || (Array.isArray(o) && o.every(isPrevious))) &&
     (d === undefined || Array.isArray(d))
   if (!isSound) return undefined
   return {
@@ -134,9 +140,13 @@ function readMeta(line: string): SessionMeta | undefined {
     signedInAt: a,
     user: Array.isArray(u) ? BigInt(u[0]) : u,
     maxAge: m,
-    previous: o && { secretHash: o[0], at: o[1] },
+    previous: o?.map(([secretHash, at]) => ({ secretHash, at })),
     device: d && { userAgent: textOrNothing(d[0]), ip: textOrNothing(d[1]) },
   }
+}
+
+function isPrevious(value: unknown): boolean {
+  return Array.isArray(value) && typeof value[0] === 'string' && isTime(value[1])
 }
 
 function isTime(value: unknown): value is number {

@@ -77,9 +77,10 @@ export class VisitHost implements SessionHost {
   }
 
   touch(): Promise<void> {
-    return this.#run(async ({ stored, engine, budget }) => {
+    return this.#run(async (visit) => {
+      const { stored, engine, budget } = visit
       if (stored === undefined) return
-      await budget.waitFor(Promise.resolve(engine.touches.touch(stored)))
+      visit.stored = await budget.spend(Promise.resolve(engine.touches.move(stored, budget)))
     })
   }
 
@@ -99,6 +100,9 @@ export class VisitHost implements SessionHost {
     if (visit.isUpdating) {
       throw new TypeError('methods of a session cannot be called inside req.session.update()')
     }
-    return visit.operations.run(() => operation(visit))
+    return visit.operations.run(async () => {
+      visit.assertNotFailed()
+      return operation(visit)
+    })
   }
 }

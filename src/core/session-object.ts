@@ -1,4 +1,5 @@
 import type { SessionError } from './errors.js'
+import { isPromise } from './maybe.js'
 import type { UserId } from './record.js'
 import { RESERVED_KEYS } from './reserved-keys.js'
 import type {
@@ -136,7 +137,8 @@ function answer(
   }
   const call = (error?: Error): void => {
     try {
-      callback(error)
+      const answer: unknown = callback(error)
+      if (isPromise(answer)) answer.then(undefined, (thrown) => host.callbackThrew(thrown))
     } catch (thrown) {
       host.callbackThrew(thrown)
     }

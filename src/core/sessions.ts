@@ -6,6 +6,7 @@ import type { Random } from './random.js'
 import { readRecord, type StoredSession, type UserId } from './record.js'
 import type { KeyedRecord, MaybePromise, SessionStore, StoreKey } from './store.js'
 import type { StoreOperation } from './store-calls.js'
+import { checkUserId } from './user-id.js'
 
 /** One session of a user, as a page of devices shows it. Times are milliseconds since 1970. */
 export interface ListedSession {
@@ -45,9 +46,9 @@ export interface SessionManager {
 
   /**
    * Ends one session from anywhere and answers whether there was one. With `userId`, only if it is that user's: pass it
-   * whenever the id comes from a request.
+   * whenever the id comes from a request. An `userId` of `undefined`, as of a visitor who is not signed in, owns none.
    */
-  revoke(id: string, options?: { readonly userId?: UserId }): Promise<boolean>
+  revoke(id: string, options?: { readonly userId?: UserId | undefined }): Promise<boolean>
 
   /**
    * Ends every session of a user but for `except`, also those whose sign-in is still under way where the store can,
@@ -94,22 +95,25 @@ export function createSessions(
   const manager: SessionManager = {
     async listByUser(userId, { current } = {}) {
       const { listByUser } = requireUserIndex(store)
-      const records = await call('listByUser', (target) =>
-        listByUser.call(target, String(userId), now()),
-      )
+      const user = String(checkUserId(userId, 'listByUser'))
+      const records = await call('listByUser', (target) => listByUser.call(target, user, now()))
       return records
         .map((keyed) => listed(engine, keyed, current))
         .filter((session) => session !== undefined)
         .sort((left, right) => right.lastSeenAt - left.lastSeenAt)
     },
 
-    async revoke(id, { userId } = {}) {
+    async revoke(id, options = {}) {
       if (typeof id !== 'string') throw new TypeError('revoke takes the id of a session, a string')
       const key = id as StoreKey
       if (!/^[\w-]{22}$/.test(id)) return false
+      const { userId } = options
+      // Asked for, and nobody: a visitor who is not signed in owns no session.
+      if ('userId' in options && userId === undefined) return false
       if (userId !== undefined) {
+        const user = String(checkUserId(userId, 'revoke'))
         const record = await call('load', (target) => target.load(key, now()))
-        if (record?.userId !== String(userId)) return false
+        if (record?.userId !== user) return false
       }
       const existed = await end(key)
       if (existed) events.emit('revoked', { id, userId })
@@ -118,6 +122,7 @@ export function createSessions(
 
     async revokeByUser(userId, { except = [] } = {}) {
       const { deleteByUser } = requireUserIndex(store)
+      const user = String(checkUserId(userId, 'revokeByUser'))
       const kept = typeof except === 'string' ? [except] : except
       const time = now()
       const mark = {
@@ -125,7 +130,7 @@ export function createSessions(
         expiresAt: time + MARK_LIFETIME,
       }
       const keys = await call('deleteByUser', (target) =>
-        deleteByUser.call(target, String(userId), {
+        deleteByUser.call(target, user, {
           except: kept as readonly StoreKey[],
           mark,
           now: time,

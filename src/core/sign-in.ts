@@ -9,6 +9,7 @@ import { RESERVED_KEYS } from './reserved-keys.js'
 import type { SignInOptions } from './session.js'
 import { checkMaxAge } from './session-cookie.js'
 import type { StoreKey } from './store.js'
+import { checkUserId } from './user-id.js'
 import type { Visit } from './visit.js'
 
 /**
@@ -17,7 +18,7 @@ import type { Visit } from './visit.js'
  */
 export async function signIn(visit: Visit, userId: UserId, options: SignInOptions): Promise<void> {
   const { engine, stored } = visit
-  const user = checkUserId(userId)
+  const user = checkUserId(userId, 'signIn')
   const keep = checkKeep(options?.keep, 'signIn')
   const data = checkData(options?.data)
   const maxAge =
@@ -124,30 +125,6 @@ async function checkRevocation(
     'ERR_SESSION_REVOKED',
     'the sessions of this user were revoked while this sign-in was under way. Sign in again; where one request does both, pass { except: req.session.id } to revokeByUser.',
   )
-}
-
-/** What every engine can index: well-formed Unicode (RFC 3629 has no lone surrogates), and no U+0000. */
-const USER_ID = /^[^\0\p{Surrogate}]{1,256}$/u
-
-function checkUserId(userId: unknown): UserId {
-  const isId =
-    (typeof userId === 'string' && USER_ID.test(userId)) ||
-    (typeof userId === 'number' && Number.isFinite(userId)) ||
-    typeof userId === 'bigint'
-  if (isId) return userId as UserId
-  throw new TypeError(
-    `signIn takes the user's id: a string of 1 to 256 characters, a number or a bigint. It got ${nameOf(userId)}. For an object id, pass String(user._id).`,
-  )
-}
-
-/** The kind of a value, not the value: it may be somebody's. */
-function nameOf(value: unknown): string {
-  if (value === null || value === undefined) return String(value)
-  if (value === '') return 'an empty string'
-  if (Array.isArray(value)) return 'an array'
-  return typeof value === 'string'
-    ? 'a string that no index takes'
-    : `a value of type ${typeof value}`
 }
 
 function checkData(data: unknown): Fields {

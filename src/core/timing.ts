@@ -8,6 +8,9 @@ export interface Timeouts {
   readonly absoluteTimeout: number
 }
 
+/** How long after a rotation a cookie from before it is still recognised as a late one, in milliseconds. */
+export const SUPERSEDED_FOR: number = 60_000
+
 export interface Deadlines {
   readonly expiresAt: number
   readonly absoluteExpiresAt: number

@@ -15,6 +15,8 @@ export interface Touches {
    * A `device` that differs from the recorded one is stored along, by a write instead.
    */
   touch(stored: StoredSession, device?: Device): MaybePromise<void>
+  /** The same for who wants to know: answers the record as it is then, and rejects where the store fails. */
+  move(stored: StoredSession, budget: Budget): MaybePromise<StoredSession>
   /** Resolves when no touch is under way. */
   settled(): Promise<void>
 }
@@ -31,36 +33,46 @@ export function createTouches(options: TouchesOptions): Touches {
   const { callStore, commits, storeBudget, timeouts, now } = options
   const pending = new Map<StoreKey, PromiseLike<void>>()
 
-  function send(stored: StoredSession): MaybePromise<WriteResult> {
+  function send(stored: StoredSession, budget: Budget): MaybePromise<WriteResult> {
     const time = now()
     const lastSeenAt = Math.max(time, stored.lastSeenAt)
     const { expiresAt } = deadlinesOf(stored.meta, lastSeenAt, timeouts)
-    return callStore('touch', storeBudget, (store) =>
+    return callStore('touch', budget.left(), (store) =>
       store.touch(stored.id, stored.version, lastSeenAt, expiresAt, time),
     )
   }
 
+  function move(stored: StoredSession, budget: Budget): MaybePromise<StoredSession> {
+    const lastSeenAt = Math.max(now(), stored.lastSeenAt)
+    const { expiresAt } = deadlinesOf(stored.meta, lastSeenAt, timeouts)
+    const answer = chain(send(stored, budget), (result) => again(stored, budget, result))
+    return chain(answer, () => ({ ...stored, lastSeenAt, expiresAt }))
+  }
+
   /** With the deadlines of the record that won, unless that belongs to another privilege: then it is not ours to keep alive. */
-  function again(stored: StoredSession, result: WriteResult): MaybePromise<unknown> {
+  function again(
+    stored: StoredSession,
+    budget: Budget,
+    result: WriteResult,
+  ): MaybePromise<unknown> {
     if (result.outcome !== 'conflict') return
     const current = readRecord(stored.id, result.record)
     if (typeof current === 'string' || current.meta.privilege !== stored.meta.privilege) return
-    return send(current)
+    return send(current, budget)
   }
 
   return {
+    move,
     touch(stored, device) {
       const isNewDevice = !isSameDevice(stored.meta.device, device)
       const other = pending.get(stored.id)
       if (other !== undefined && !isNewDevice) return other
+      const budget = new Budget(storeBudget)
       let answer: MaybePromise<unknown>
       try {
         answer = isNewDevice
-          ? commits.commit(
-              writeChange({ base: stored, text: stored.text, device }),
-              new Budget(storeBudget),
-            )
-          : chain(send(stored), (result) => again(stored, result))
+          ? commits.commit(writeChange({ base: stored, text: stored.text, device }), budget)
+          : move(stored, budget)
       } catch {
         return
       }

@@ -1,6 +1,6 @@
 import { chain, isPromise } from './maybe.js'
 import type { CoreOptions } from './options.js'
-import type { MaybePromise, PingResult } from './store.js'
+import type { MaybePromise, PingResult, StoreKey } from './store.js'
 import type { StoreCall } from './store-calls.js'
 import type { SessionWarningCode } from './warnings.js'
 
@@ -20,7 +20,7 @@ export interface Upkeep {
 }
 
 export interface UpkeepOptions {
-  readonly options: CoreOptions
+  readonly options: Omit<CoreOptions, 'secrets'>
   readonly callStore: StoreCall
   readonly warn: (code: SessionWarningCode, message: () => string) => void
 }
@@ -30,6 +30,8 @@ const PRUNE_PAUSE = 20
 /** A store may look at a part of its records at a time: after so many parts without a find it is left alone for now. */
 const PRUNE_PATIENCE = 5
 const CLOCK_TOLERANCE = 5000
+/** No session has this id: what a store without `ping` is asked for, to see whether it answers. */
+const NOBODY = 'staykept-check-of-life' as StoreKey
 
 export function createUpkeep({ options, callStore, warn }: UpkeepOptions): Upkeep {
   const { store, clock, pruneInterval, storeBudget } = options
@@ -45,7 +47,13 @@ export function createUpkeep({ options, callStore, warn }: UpkeepOptions): Upkee
   function check(): MaybePromise<{ latency: number; clockOffset: number }> {
     const started = performance.now()
     const before = clock.now()
-    const pong = callStore('ping', storeBudget, (target) => target.ping?.())
+    const pong: MaybePromise<PingResult | undefined> =
+      store.ping === undefined
+        ? chain(
+            callStore('load', storeBudget, (target) => target.load(NOBODY, now())),
+            () => ({}),
+          )
+        : callStore('ping', storeBudget, (target) => target.ping?.())
     return chain(pong, (answer) => compare(answer, started, before))
   }
 

@@ -52,6 +52,8 @@ export class Visit {
   kind: VisitKind = 'new'
   stored: StoredSession | undefined
   secret: CookieSecret | undefined
+  /** With a store that does not answer: the sessions that the cookie says it is of. */
+  unseenIds: readonly StoreKey[] = []
   /** The cookie verifies, but with a secret that does not sign any more. */
   isSignedByOldKey = false
   /** More than one cookie of ours opened a session; which of them is this browser's, nobody can say. */
@@ -132,6 +134,10 @@ export class Visit {
     return this.stored?.text ?? '{}'
   }
 
+  assertNotFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
   /** From now on this request cannot be acknowledged. */
   fail(error: unknown): void {
     this.#failure ??= { error }
@@ -146,7 +152,7 @@ export class Visit {
     const { running, unheard, hasFailed } = this.#operations ?? NO_OPERATIONS
     if (running !== undefined) return running.then(() => this.commit(isError))
     if (this.#failure !== undefined) {
-      if (isError) return NO_COOKIE_ORDER
+      if (isError) return this.#giveUp()
       throw this.#failure.error
     }
     if (unheard !== undefined) throw unheard.error

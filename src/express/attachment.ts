@@ -24,7 +24,6 @@ export class Attachment implements VisitClient {
   readonly #next: Next | undefined
   #visit: Visit | undefined
   #canAddHeaders: CanAddHeaders | undefined
-  #isOver = false
   #hasFailed = false
 
   constructor(
@@ -57,7 +56,7 @@ export class Attachment implements VisitClient {
   /** `req.session`. Until it is read, nothing is parsed, built or hooked. */
   get session(): Session {
     this.#holdOnce()
-    if (this.#isOver) this.#watchAfterEnd()
+    if (this.#canAddHeaders?.() === false) this.#watchAfterEnd()
     return this.visit.open()
   }
 
@@ -108,7 +107,6 @@ export class Attachment implements VisitClient {
   }
 
   #commit(): MaybePromise<CookieHeaders | undefined> {
-    this.#isOver = true
     const statusCode = this.#res?.statusCode ?? 200
     if (statusCode === 503 && this.visit.hasLostStore) askToRetry(this.#res as ServerResponse)
     return chain(this.visit.commit(statusCode >= 400), (order) => this.#headersFor(order))
@@ -148,8 +146,17 @@ export class Attachment implements VisitClient {
   #watchAfterEnd(): void {
     if (this.#hasFailed || this.#res?.writableEnded !== true) return
     setImmediate(() => {
-      if (this.visit.hasUnsavedChanges()) this.#reportLateChange()
+      if (this.#isChanged()) this.#reportLateChange()
     })
+  }
+
+  /** Data that cannot be stored are a change as well. */
+  #isChanged(): boolean {
+    try {
+      return this.visit.hasUnsavedChanges()
+    } catch {
+      return true
+    }
   }
 
   #reportLateChange(): void {
@@ -201,12 +208,22 @@ export function attach(
 ): void {
   const first = req[ATTACHMENT]
   if (first === undefined || isMounted) {
-    attachment.other = first
-    req[ATTACHMENT] = attachment
-    Object.defineProperty(req, 'session', SESSION_PROPERTY)
+    mount(attachment, req)
   } else {
     attachment.other = first.other
     first.other = attachment
   }
   attachment.begin(visit)
+}
+
+/** Makes `req.session` that of `attachment`, which may be attached already, behind another one. */
+export function mount(attachment: Attachment, req: AttachedRequest): void {
+  const first = req[ATTACHMENT]
+  if (first === attachment) return
+  for (let before = first; before !== undefined; before = before.other) {
+    if (before.other === attachment) before.other = attachment.other
+  }
+  attachment.other = first
+  req[ATTACHMENT] = attachment
+  Object.defineProperty(req, 'session', SESSION_PROPERTY)
 }

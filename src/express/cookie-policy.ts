@@ -32,10 +32,16 @@ export function createCookiePolicy(
 
   return {
     read(req) {
-      const header = req.headers.cookie
+      // A mocked request may come without headers.
+      const header = req.headers?.cookie
       // The insecure name is part of the secure one wherever they differ: one look is enough for strangers.
       if (header === undefined || !header.includes(insecureName)) return readCookie(undefined, '')
-      return readCookie(header, isSecure(req) ? secureName : insecureName)
+      if (isSecure(req)) return readCookie(header, secureName)
+      // A browser keeps a cookie of this name from HTTPS only: it came over HTTPS, and we were not told.
+      if (secureName !== insecureName && readCookie(header, secureName).length > 0) {
+        warn('WARN_SESSION_TRUST_PROXY', () => `The browser sent ${secureName}. ${PROXY_HINT}`)
+      }
+      return readCookie(header, insecureName)
     },
     nameFor: (req) => (isSecure(req) ? secureName : insecureName),
     writerFor: (req) => (isSecure(req) ? secureWriter : insecureWriter),
@@ -59,7 +65,7 @@ export function createCookiePolicy(
 }
 
 const PROXY_HINT =
-  "A proxy says that the browser came over HTTPS, and the application does not believe it: app.set('trust proxy', 1) in Express, or the option proxy: true."
+  "The browser came over HTTPS to a proxy in front, and the application does not know: app.set('trust proxy', 1) in Express, or the option proxy: true, also for the upgrades of WebSockets."
 
 function insecure(req: IncomingMessage): SessionError {
   const hint =

@@ -89,7 +89,9 @@ function createKeeper(socket: Socket): Keeper {
   keepers.set(socket, keeper)
   const { destroy } = socket
   socket.destroy = function destroyLater(...args: [Error?]) {
-    if (keeper.waiting === 0 || args.length > 0) return destroy.apply(socket, args)
+    // Not writable: the client has gone. Nobody will get the answer, and there will be no `finish`.
+    const isNeeded = keeper.waiting > 0 && socket.writable
+    if (!isNeeded || args.length > 0) return destroy.apply(socket, args)
     keeper.isUnwanted = true
     return socket
   }

@@ -13,7 +13,9 @@ const ANSWER_WITHIN = 1000
  * happened.
  */
 export function refuse(error: unknown, res: ServerResponse, next: Next | undefined): void {
-  if (next === undefined || next.length === 0) {
+  // Instrumentation such as OpenTelemetry wraps Express's `next` in a function without parameters.
+  const isExpress = typeof (res.req as { next?: unknown } | undefined)?.next === 'function'
+  if (next === undefined || (next.length === 0 && !isExpress)) {
     answerError(error, res)
     return
   }
@@ -41,6 +43,8 @@ export function replaceAnswer(error: unknown, res: ServerResponse, next: Next | 
 function prepareError(error: unknown, res: ServerResponse): void {
   if (res.headersSent) return
   res.statusCode = isSessionError(error) ? error.status : 500
+  // The handler's own words for its status are not words for this one.
+  if (!isHttp2(res)) res.statusMessage = ''
   if (!isSessionError(error)) return
   for (const [name, value] of Object.entries(error.headers)) res.setHeader(name, value)
 }

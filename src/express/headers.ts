@@ -13,9 +13,17 @@ type HeaderValue = OutgoingHttpHeader | undefined
 
 const NO_STORE = 'private, no-store'
 
+/** RFC 9213: to a shared cache these outrank Cache-Control. */
+const FOR_SHARED_CACHES = ['CDN-Cache-Control', 'Surrogate-Control']
+
 export function addHeaders(res: ServerResponse, headers: CookieHeaders): void {
   res.setHeader('Set-Cookie', withOurs(res.getHeader('set-cookie'), headers))
   res.setHeader('Cache-Control', strictest(res.getHeader('cache-control'), headers))
+  for (const name of FOR_SHARED_CACHES) {
+    if (!res.hasHeader(name)) continue
+    res.removeHeader(name)
+    headers.onCacheable()
+  }
 }
 
 /** `writeHead(200, { 'Set-Cookie': … })` replaces what was set before: ours goes in as well. */
@@ -69,7 +77,11 @@ function isOurs(line: string, { name }: CookieHeaders): boolean {
 /** A response that hands out a session must not be kept for others (OWASP ASVS 14.3.2). */
 function strictest(value: HeaderValue, headers: CookieHeaders): string {
   const given = asList(value).join(', ')
-  if (/\bno-store\b/i.test(given)) return given
+  const directives = given
+    .toLowerCase()
+    .split(',')
+    .map((directive) => directive.trim())
+  if (directives.includes('no-store')) return given
   // `public, max-age=0` is what Express's `sendFile` says of itself: nobody asked for it.
   const isAsked = /\bmax-?age\s*=\s*[1-9]/i.test(given)
   if (isAsked || /\bpublic\b(?!.*\bmax-age\s*=\s*0)/i.test(given)) headers.onCacheable()

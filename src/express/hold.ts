@@ -61,10 +61,10 @@ export function holdResponse(res: ServerResponse, hooks: HoldHooks): CanAddHeade
   let isEnded = false
 
   // engine.io and others hand out responses that lack some of these. Spelt out, because a loop costs half a microsecond.
-  if (beneath.writeHead) target.writeHead = (...args) => pass({ method: 'writeHead', args })
-  if (beneath.write) target.write = (...args) => pass({ method: 'write', args })
-  if (beneath.end) target.end = (...args) => pass({ method: 'end', args })
-  if (beneath.flushHeaders)
+  if (isMethod(writeHead)) target.writeHead = (...args) => pass({ method: 'writeHead', args })
+  if (isMethod(write)) target.write = (...args) => pass({ method: 'write', args })
+  if (isMethod(end)) target.end = (...args) => pass({ method: 'end', args })
+  if (isMethod(flushHeaders))
     target.flushHeaders = (...args) => pass({ method: 'flushHeaders', args })
 
   function pass(call: Call): unknown {
@@ -194,9 +194,13 @@ export function holdResponse(res: ServerResponse, hooks: HoldHooks): CanAddHeade
   return () => state === 'held' || (state === 'open' && !res.headersSent)
 }
 
+function isMethod(value: unknown): boolean {
+  return typeof value === 'function'
+}
+
 function restore(target: Record<Method, AnyMethod>, beneath: Record<Method, AnyMethod>): void {
   for (const method of Object.keys(beneath) as Method[]) {
-    if (typeof beneath[method] === 'function') target[method] = beneath[method]
+    if (isMethod(beneath[method])) target[method] = beneath[method]
   }
 }
 

@@ -4,7 +4,7 @@ import { openVisit } from '../core/open-visit.js'
 import type { Session } from '../core/session.js'
 import { createSessions, type SessionManager } from '../core/sessions.js'
 import type { MaybePromise, SessionStore } from '../core/store.js'
-import { Attachment, attach, attachmentOf } from './attachment.js'
+import { Attachment, attach, attachmentOf, mount } from './attachment.js'
 import { pathMatches } from './cookie-header.js'
 import { createCookiePolicy } from './cookie-policy.js'
 import { type Next, refuse } from './failure.js'
@@ -37,13 +37,15 @@ export function createMiddleware(
   warnAtStart()
 
   function sessions(req: IncomingMessage, res: ServerResponse, next: Next): void {
-    if (attachmentOf(req, engine) !== undefined || isOutside(req)) {
+    const attached = attachmentOf(req, engine)
+    if (attached !== undefined) {
+      mount(attached, req)
       next()
       return
     }
-    let opened: MaybePromise<Attachment>
+    let opened: MaybePromise<Attachment | undefined>
     try {
-      opened = open(req, { res, next, isMounted: true })
+      opened = isOutside(req) ? undefined : open(req, { res, next, isMounted: true })
     } catch (error) {
       refuse(error, res, next)
       return
@@ -60,7 +62,12 @@ export function createMiddleware(
 
   function isOutside(req: IncomingMessage): boolean {
     if (path !== '/' && !pathMatches(pathOf(req), path)) return true
-    return skip?.(req) === true
+    const isSkipped: unknown = skip?.(req)
+    if (isPromise(isSkipped)) {
+      isSkipped.then(undefined, () => {})
+      throw new TypeError('skip answers true or false at once; it answered a promise')
+    }
+    return isSkipped === true
   }
 
   function open(req: IncomingMessage, { res, next, isMounted }: Opening): MaybePromise<Attachment> {
@@ -97,7 +104,11 @@ export function createMiddleware(
       const next = res === undefined ? undefined : (req as { next?: Next }).next
       const opened = open(req, { res, next, isMounted: false })
       opening.set(req, opened)
-      return (await opened).session
+      try {
+        return (await opened).session
+      } finally {
+        opening.delete(req)
+      }
     },
   }
   return Object.assign(sessions, manager, face) as Sessions

@@ -5,7 +5,9 @@ import type { Session } from '../core/session.js'
 declare module 'http' {
   interface IncomingMessage {
     /** The session of this request; there wherever `session()` is mounted. */
-    session: Session
+    get session(): Session
+    /** `req.session = null` ends the session. */
+    set session(value: Session | null)
   }
 }
 

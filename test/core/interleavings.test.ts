@@ -203,7 +203,7 @@ describe('a sign-in on a session that others write to', () => {
     const record = await store.load(id, Date.now())
     if (session === undefined || record === undefined) throw new Error('nothing to renew')
     const { meta, text, version } = session
-    const previous = { secretHash: meta.secretHash, at: Date.now() }
+    const previous = [{ secretHash: meta.secretHash, at: Date.now() }]
     const payload = encodePayload({ ...meta, secretHash: 'renewed', previous }, text)
     await store.update(id, { ...record, version: 'renewed', payload }, version, Date.now())
   }

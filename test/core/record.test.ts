@@ -24,7 +24,7 @@ describe('a payload', () => {
         signedInAt: fc.integer(),
         user: fc.oneof(fc.string(), fc.integer(), fc.bigInt()),
         maxAge: fc.oneof(fc.integer(), fc.constant(null)),
-        previous: fc.record({ secretHash: fc.string(), at: fc.integer() }),
+        previous: fc.array(fc.record({ secretHash: fc.string(), at: fc.integer() })),
         device: fc.record({ userAgent: fc.string(), ip: fc.string() }),
       },
       { requiredKeys: ['secretHash', 'privilege', 'createdAt'] },

@@ -56,7 +56,7 @@ export function idOf(cookie: string): StoreKey {
   return cookie.slice(0, cookie.indexOf('.')) as StoreKey
 }
 
-/** What stands in the store under the id of this cookie. */
+/** What stands in the store under the id of this cookie; a stub of a session that ended is none. */
 export async function stored(
   store: SessionStore,
   cookie: string,
@@ -66,7 +66,7 @@ export async function stored(
   const record = await store.load(id, now)
   const read = record === undefined ? undefined : readRecord(id, record)
   if (typeof read === 'string') throw new Error(`the record of ${id} is ${read}`)
-  return read
+  return read?.meta.secretHash === '' ? undefined : read
 }
 
 /** The data that stand in the store, as their reader would get them; `undefined` where there is no session. */

@@ -56,6 +56,7 @@ for (const [version, create] of versions) {
         const before = client.jar.clone()
         const none = null
         expect((await client.get('/all')).json()).toEqual([
+          true,
           none,
           none,
           'saved',

@@ -102,7 +102,7 @@ test('a record that turns corrupt while a request works on it refuses the change
   const app = createApp(sessions)
   let change = (payload: string): string => payload
   app.post('/meanwhile', async (req, res) => {
-    const found: { n?: number } = req.session
+    const found = req.session as { n?: number }
     found.n = 1
     await corrupt(store, req.session.id, change)
     res.send('stored')

@@ -10,11 +10,11 @@ beforeAll(async () => {
 afterAll(() => world?.close())
 
 test('revoke in one process refuses a request that is under way in the other, and all after it', async () => {
-  const results = await inParallel(20, 10, async (index) => {
+  const results = await inParallel(20, 4, async (index) => {
     const browser = world.browser()
     const { id } = (await browser.at(0).post(`/login?user=ada${index}`)).json()
-    const slow = browser.at(0).post('/slow-write?ms=60')
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    const slow = browser.at(0).post('/slow-write?ms=800')
+    await new Promise((resolve) => setTimeout(resolve, 300))
     const revoked = (await world.browser().at(1).post(`/revoke/${id}`)).json()
     const { status, cookies } = await slow
     const after = [await browser.at(0).get('/me'), await browser.at(1).get('/me')]

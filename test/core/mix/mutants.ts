@@ -64,8 +64,8 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   },
   'regenerate leaves the old session': {
     file: 'changes.ts',
-    text: "text: '{}', isEnded: true",
-    by: 'text: draft.text',
+    text: "return { meta: stub, text: '{}', isEnded: true }",
+    by: 'return { meta, text }',
   },
   'an unconfirmed sign-out is forgotten (Q22)': {
     file: 'endings.ts',

@@ -246,7 +246,7 @@ function hasReason(code: string, plan: Plan, ledger: Ledger, openedAt: number): 
     case 'ERR_SESSION_ENDED':
       return ledger.mayHaveEnded.size > 0 || ledger.revocations.length > 0
     case 'ERR_SESSION_ROTATED':
-      return ledger.attempts.size > 0
+      return ledger.attempts.size > 0 || ledger.mayHaveEnded.size > 0
     case 'ERR_SESSION_REVOKED':
       return plan.operations.some(({ user }) => ledger.mayBeRevoked(user, openedAt))
     default:
