@@ -95,7 +95,7 @@ export interface SessionMethods {
    * synchronous and may run several times. Answers what `change` returned last. Assignments made before in this
    * request are stored along.
    */
-  update<T>(change: (data: SessionFields) => T): Promise<T>
+  update<T>(change: (data: SessionFields) => T extends PromiseLike<unknown> ? never : T): Promise<T>
 
   /** Removes a key and answers its value; of all readers, at most one gets it. `undefined` where there is none. */
   take<Key extends keyof SessionFields>(key: Key): Promise<SessionFields[Key] | undefined>
