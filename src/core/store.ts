@@ -46,7 +46,7 @@ export interface SessionStore {
    *   stored `lastSeenAt` is later than `record.lastSeenAt`, the stored one stays and the deadline moves along by the
    *   same span, never past the absolute one:
    *   `expiresAt = min(record.expiresAt + (stored.lastSeenAt - record.lastSeenAt), record.absoluteExpiresAt)`.
-   *   A record whose own deadline is already past is stored as given: this is how the core ends a session on a condition.
+   *   A record whose own deadline is already past is stored as given.
    * - `conflict`: another version stands there. Nothing changed; `record` is the one that stood there in that instant.
    * - `missing`: nothing alive stands there. Nothing changed, and above all nothing was created.
    *

@@ -20,7 +20,7 @@ test('update answers what its function returns, and takes no function that answe
   })
   expectTypeOf(nothing).toEqualTypeOf<Promise<void>>()
   // @ts-expect-error: it would not be done when update stores the data
-  session.update(async (data) => {
+  void session.update(async (data) => {
     data.counted = 1
   })
 })
