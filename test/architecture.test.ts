@@ -20,7 +20,7 @@ const rules: readonly { of: RegExp; may: RegExp }[] = [
     of: /^testing(\/|$)/,
     may: /^(testing\/|conformance\/random$|core\/(store|errors)$)/,
   },
-  { of: /^express\//, may: /^(express\/|core\/|node:(http|http2|crypto)$)/ },
+  { of: /^express\//, may: /^(express\/|core\/|node:(http|net|events|crypto)$)/ },
   { of: /^index$/, may: /^(core\/|express\/|stores\/memory$)/ },
 ]
 

@@ -22,6 +22,14 @@ export const revocation: Group = {
         }
       },
 
+    'an older one that comes late does not take the place of a newer one': async (bench) => {
+      const newer = { value: bench.mark(), expiresAt: bench.now + 2 * HOUR }
+      const older = { value: bench.mark(), expiresAt: bench.now + HOUR }
+      await endAll(bench.store, 'ada', bench.now, [], newer)
+      await endAll(bench.store, 'ada', bench.now, [], older)
+      assert.equal(await bench.store.revocationMark('ada', bench.now), newer.value)
+    },
+
     'users have each their own': async (bench) => {
       const expiresAt = bench.now + HOUR
       const users = ['ada', 'Ada', 'grace', '__proto__', '1', '01', "a'b%_"]

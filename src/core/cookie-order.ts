@@ -1,3 +1,7 @@
+import type { Engine } from './engine.js'
+import type { CookieSecret } from './identity.js'
+import type { StoredSession } from './record.js'
+
 /** What a response is to tell the browser about the session cookie. */
 export type CookieOrder =
   | { readonly kind: 'none' }
@@ -11,6 +15,21 @@ export type CookieOrder =
 
 export const NO_COOKIE_ORDER: CookieOrder = Object.freeze({ kind: 'none' })
 export const CLEAR_COOKIE_ORDER: CookieOrder = Object.freeze({ kind: 'clear' })
+
+/** The order to send the cookie of a session: kept by the browser, or gone when it closes. */
+export function cookieOrderFor(
+  { options, keyring, now }: Engine,
+  stored: StoredSession,
+  secret: CookieSecret,
+): CookieOrder {
+  const { maxAge } = stored.meta
+  const isPersistent = (maxAge === undefined ? options.cookieMaxAge : maxAge) !== null
+  return {
+    kind: 'set',
+    value: keyring.sign(stored.id, secret),
+    maxAge: isPersistent ? maxAgeSeconds(stored.absoluteExpiresAt, now()) : undefined,
+  }
+}
 
 /** RFC 6265bis §5.5: browsers cap a cookie's life at 400 days. */
 const LONGEST_MAX_AGE = 400 * 24 * 3600

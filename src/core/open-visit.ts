@@ -6,7 +6,8 @@ import { readRecord, type StoredSession } from './record.js'
 import { VisitHost } from './session-host.js'
 import type { MaybePromise, SessionRecord } from './store.js'
 import { isTouchDue, SUPERSEDED_FOR } from './timing.js'
-import { Visit, type VisitClient, type VisitKind } from './visit.js'
+import { Visit, type VisitKind } from './visit.js'
+import type { VisitClient } from './visit-client.js'
 
 /** Nobody has more cookies of our name by chance; looking at some of them would let those who stand first decide. */
 const MAX_CREDENTIALS = 3

@@ -12,7 +12,7 @@ export function ended(): SessionError {
 export function rotated(): SessionError {
   return new SessionError(
     'ERR_SESSION_ROTATED',
-    'the session was signed in by another request while this one was under way; its changes were not stored',
+    'the session was signed in or replaced by another request while this one was under way; its changes were not stored',
   )
 }
 

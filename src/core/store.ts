@@ -94,7 +94,8 @@ export interface SessionStore {
    * be about to be.
    *
    * With `revocationMark`, `mark` is stored as the user's mark first, before anything is looked up, and kept at least
-   * until `mark.expiresAt`.
+   * until `mark.expiresAt`. A mark that is there stays where it expires later: of two calls at once, the older one must
+   * not hide the newer.
    */
   deleteByUser?(userId: string, options: DeleteByUserOptions): MaybePromise<StoreKey[]>
 

@@ -46,7 +46,9 @@ export function createTouches(options: TouchesOptions): Touches {
     const lastSeenAt = Math.max(now(), stored.lastSeenAt)
     const { expiresAt } = deadlinesOf(stored.meta, lastSeenAt, timeouts)
     const answer = chain(send(stored, budget), (result) => again(stored, budget, result))
-    return chain(answer, () => ({ ...stored, lastSeenAt, expiresAt }))
+    return chain(answer, (result) =>
+      result.outcome === 'updated' ? { ...stored, lastSeenAt, expiresAt } : stored,
+    )
   }
 
   /** With the deadlines of the record that won, unless that belongs to another privilege: then it is not ours to keep alive. */
@@ -54,11 +56,11 @@ export function createTouches(options: TouchesOptions): Touches {
     stored: StoredSession,
     budget: Budget,
     result: WriteResult,
-  ): MaybePromise<unknown> {
-    if (result.outcome !== 'conflict') return
+  ): MaybePromise<WriteResult> {
+    if (result.outcome !== 'conflict') return result
     const current = readRecord(stored.id, result.record)
-    if (typeof current === 'string' || current.meta.privilege !== stored.meta.privilege) return
-    return send(current, budget)
+    if (typeof current === 'string') return result
+    return current.meta.privilege === stored.meta.privilege ? send(current, budget) : result
   }
 
   return {

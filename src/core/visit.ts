@@ -4,7 +4,7 @@ import { encodeData, saysTheSame } from './codec.js'
 import {
   CLEAR_COOKIE_ORDER,
   type CookieOrder,
-  maxAgeSeconds,
+  cookieOrderFor,
   NO_COOKIE_ORDER,
 } from './cookie-order.js'
 import { createRecord } from './creation.js'
@@ -14,11 +14,12 @@ import { warnOfFixation } from './fixation.js'
 import type { CookieSecret } from './identity.js'
 import { chain, isPromise } from './maybe.js'
 import { Operations } from './operations.js'
-import { type Device, readData, type StoredSession } from './record.js'
+import { readData, type StoredSession } from './record.js'
 import { ended, readOnly, rotated } from './refusals.js'
 import type { Session } from './session.js'
 import { createSessionObject, type SessionHost } from './session-object.js'
 import type { MaybePromise, StoreKey } from './store.js'
+import type { VisitClient } from './visit-client.js'
 
 /**
  * - `new`: nothing is stored yet
@@ -27,15 +28,6 @@ import type { MaybePromise, StoreKey } from './store.js'
  * - `degraded`: the store does not answer and `onStoreError` is `'anonymous'`; read-only
  */
 export type VisitKind = 'new' | 'loaded' | 'superseded' | 'degraded'
-
-/** The side of a visit that faces the client. */
-export interface VisitClient {
-  /** Throws where the response cannot carry a new cookie: before anything is stored that nobody could reach. */
-  assertCanSetCookie(): void
-  readonly device: Device | undefined
-  /** An error that no code of the application could hear of. */
-  onLostError(error: unknown): void
-}
 
 const NO_OPERATIONS = new Operations()
 
@@ -226,13 +218,7 @@ export class Visit {
   orderCookie(): void {
     const { stored, secret, engine } = this
     if (stored === undefined || secret === undefined) return
-    const { maxAge } = stored.meta
-    const isPersistent = (maxAge === undefined ? engine.options.cookieMaxAge : maxAge) !== null
-    this.order = {
-      kind: 'set',
-      value: engine.keyring.sign(stored.id, secret),
-      maxAge: isPersistent ? maxAgeSeconds(stored.absoluteExpiresAt, engine.now()) : undefined,
-    }
+    this.order = cookieOrderFor(engine, stored, secret)
   }
 
   /** None of the cookies counts, and the response clears them all. */

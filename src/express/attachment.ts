@@ -6,7 +6,8 @@ import { chain } from '../core/maybe.js'
 import type { Device } from '../core/record.js'
 import type { Session } from '../core/session.js'
 import type { MaybePromise } from '../core/store.js'
-import type { Visit, VisitClient } from '../core/visit.js'
+import type { Visit } from '../core/visit.js'
+import type { VisitClient } from '../core/visit-client.js'
 import type { CookiePolicy } from './cookie-policy.js'
 import { askToRetry, cut, type Next, replaceAnswer } from './failure.js'
 import { addHeaders, type CookieHeaders } from './headers.js'
@@ -146,7 +147,8 @@ export class Attachment implements VisitClient {
   #watchAfterEnd(): void {
     if (this.#hasFailed || this.#res?.writableEnded !== true) return
     setImmediate(() => {
-      if (this.#isChanged()) this.#reportLateChange()
+      // A write that is under way tells its own caller.
+      if (this.visit.operations.running === undefined && this.#isChanged()) this.#reportLateChange()
     })
   }
 

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net'
 import type { CookieOrder } from '../core/cookie-order.js'
 import type { CookieAttributes } from '../core/session-cookie.js'
 
@@ -82,7 +81,7 @@ const MOST_LABELS = 6
 /** `shop.example.com` and `example.com` for `shop.example.com:3000`; nothing for an address, or for what is no host. */
 function domainsOf(host = ''): string[] {
   const [bare = ''] = host.split(':', 1)
-  if (!/^[a-z\d-]+(?:\.[a-z\d-]+)+$/i.test(bare) || isIP(bare) !== 0) return []
+  if (!/^(?:[a-z\d-]+\.)+[a-z][a-z\d-]*$/i.test(bare)) return []
   const labels = bare.split('.').slice(-MOST_LABELS)
   return labels.slice(0, -1).map((_, from) => labels.slice(from).join('.'))
 }

@@ -1,5 +1,6 @@
-import type { ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+type Socket = IncomingMessage['socket']
 
 /**
  * While a response waits for its commit, the world must believe that it was sent: a second `send` would crash the

@@ -1,16 +1,15 @@
-import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 
 type Listener = (this: unknown, ...args: unknown[]) => void
 
 /**
  * Answers a function that tells those who wait for `drain`. A compressor mounted before us keeps such listeners for a
- * stream of its own, which knows nothing of writes that waited here; so where `on` is not Node's, they are remembered.
+ * stream of its own, which knows nothing of writes that waited here; so where `on` was replaced, they are remembered.
  */
 export function watchDrain(res: ServerResponse): () => void {
   const { on } = res
   let hidden: Set<Listener> | undefined
-  if (on !== EventEmitter.prototype.on && typeof on === 'function') {
+  if (Object.hasOwn(res, 'on')) {
     res.on = function rememberDrain(this: ServerResponse, event: string, listener: Listener) {
       if (event === 'drain') hidden = (hidden ?? new Set()).add(listener)
       return on.call(this, event, listener)

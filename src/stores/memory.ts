@@ -191,8 +191,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
     },
 
     deleteByUser(userId, { except, mark, now }) {
-      marks.delete(userId)
-      marks.set(userId, { value: mark.value, expiresAt: mark.expiresAt })
+      const known = marks.get(userId)
+      if (known === undefined || known.expiresAt <= mark.expiresAt) {
+        marks.delete(userId)
+        marks.set(userId, { value: mark.value, expiresAt: mark.expiresAt })
+      }
       for (const oldest of marks.keys()) {
         if (marks.size <= maxEntries) break
         marks.delete(oldest)

@@ -1,5 +1,6 @@
 import type { Around, ChangingMethod } from '../../src/conformance.js'
 import {
+  type DeleteByUserOptions,
   PRUNE_SLACK,
   type SessionRecord,
   type StoreEvent,
@@ -15,11 +16,21 @@ export interface Engine {
   readonly records: Map<StoreKey, SessionRecord>
   /** For each user the keys of the sessions, each with its absolute deadline. */
   readonly index: Map<string, Map<StoreKey, number>>
-  readonly marks: Map<string, string>
+  readonly marks: Map<string, DeleteByUserOptions['mark']>
   readonly listeners: Set<(event: StoreEvent) => void>
   readonly executed: Record<ChangingMethod, number>
   /** The change whose reply is lost next. */
   cut: ChangingMethod | undefined
+}
+
+/** Of two marks the one that is kept longer stays, so that an older one that comes late hides nothing. */
+export function setMark(
+  { marks }: Engine,
+  userId: string,
+  mark: DeleteByUserOptions['mark'],
+): void {
+  const known = marks.get(userId)
+  if (known === undefined || known.expiresAt <= mark.expiresAt) marks.set(userId, mark)
 }
 
 export function newEngine(): Engine {

@@ -14,6 +14,7 @@ import {
   putIfAbsent,
   remove,
   removeOf,
+  setMark,
   swap,
   type Wire,
 } from './engine.js'
@@ -98,7 +99,7 @@ export function referenceStore(engine: Engine, wire: Wire): Required<SessionStor
     listByUser,
 
     async deleteByUser(userId, { except, mark, now }) {
-      await wire.send(() => engine.marks.set(userId, mark.value))
+      await wire.send(() => setMark(engine, userId, mark))
       const keys = await wire.send(() => entriesOf(engine, userId))
       const removed: StoreKey[] = []
       for (const key of keys.filter((one) => !except.includes(one))) {
@@ -109,7 +110,7 @@ export function referenceStore(engine: Engine, wire: Wire): Required<SessionStor
       return removed
     },
 
-    revocationMark: (userId) => wire.send(() => engine.marks.get(userId)),
+    revocationMark: (userId) => wire.send(() => engine.marks.get(userId)?.value),
 
     async deleteExpired(limit, now) {
       const keys = await wire.send(() => prunableKeys(engine, limit, now))

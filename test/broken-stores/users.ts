@@ -184,11 +184,21 @@ export const wrongUsers: Record<string, BrokenStore> = {
         for (const key of keys.filter((one) => !except.includes(one))) {
           if (await wire.send(() => removeOf(engine, key, userId, now))) removed.push(key)
         }
-        await wire.send(() => engine.marks.set(userId, mark.value))
+        await wire.send(() => engine.marks.set(userId, mark))
         return removed
       },
     }),
     caughtBy: 'revocation steps: a sign-in between any two commands is ended or sees the mark',
+  },
+
+  'lets an older mark hide a newer one': {
+    mutation: ({ engine, correct }) => ({
+      async deleteByUser(userId, options) {
+        engine.marks.delete(userId)
+        return correct.deleteByUser(userId, options)
+      },
+    }),
+    caughtBy: 'revocation: an older one that comes late does not take the place of a newer one',
   },
 
   'marks a revocation only where it ended something': {

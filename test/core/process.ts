@@ -7,7 +7,8 @@ import type { SessionMethods } from '../../src/core/session.js'
 import type { SessionManager } from '../../src/core/sessions.js'
 import { createSessions } from '../../src/core/sessions.js'
 import type { SessionStore } from '../../src/core/store.js'
-import type { Visit, VisitClient } from '../../src/core/visit.js'
+import type { Visit } from '../../src/core/visit.js'
+import type { VisitClient } from '../../src/core/visit-client.js'
 
 /** The two doors of the core, so that a changed copy of it can stand behind them. */
 export interface Core {

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import http2 from 'node:http2'
 import https from 'node:https'
 import cookieParser from 'cookie-parser'
 import express, { type RequestHandler } from 'express'
@@ -214,6 +216,31 @@ describe('a secure request', () => {
     expect((await other.get('/read', { headers: named })).json()).toBeNull()
     expect((await other.get('/read', { headers: { ...forwarded, ...named } })).json()).toBe('kept')
   })
+})
+
+test('HTTP/2 over TLS is secure, and on this machine HTTP/2 without it may do', async () => {
+  const asked = async (server: http2.Http2Server | http2.Http2SecureServer, scheme: string) => {
+    const { sessions } = await setUp({ cookie: { secure: true } })
+    server.on('request', (req, res) => {
+      const [incoming, outgoing] = [req as unknown, res as unknown]
+      sessions(incoming as IncomingMessage, outgoing as ServerResponse, () => {
+        ;((incoming as IncomingMessage).session as Loose).value = 1
+        res.end()
+      })
+    })
+    const warnings: string[] = []
+    sessions.on('warning', ({ code }) => warnings.push(code))
+    const { port } = await serve(server)
+    const client = http2.connect(`${scheme}://localhost:${port}`, { rejectUnauthorized: false })
+    const [headers] = await once(client.request({}), 'response')
+    client.close()
+    return [headers['set-cookie'][0].split('=')[0], warnings]
+  }
+  expect(await asked(http2.createSecureServer({ key, cert }), 'https')).toEqual(['__Host-sid', []])
+  expect(await asked(http2.createServer(), 'http')).toEqual([
+    '__Host-sid',
+    ['WARN_SESSION_INSECURE_LOCALHOST'],
+  ])
 })
 
 describe('cookie.secure: true over HTTP', () => {

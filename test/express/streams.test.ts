@@ -1,6 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { createReadStream } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { IncomingMessage } from 'node:http'
 import http2 from 'node:http2'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
@@ -94,7 +95,6 @@ for (const face of faces) {
       const site = await face.start(setup.sessions, async (req, res) => {
         res.write('data: begun\n\n')
         ;(req.session as Loose).value = 'lost'
-        req.once('close', () => res.end())
         await pause(10)
         res.destroy()
       })
@@ -256,19 +256,42 @@ for (const [version, create] of versions) {
   })
 }
 
-test('a change after the answer is told, and not stored', async () => {
-  const setup = await setUp()
-  const { late, warned } = listen(setup)
-  const site = await nodeFace.start(setup.sessions, (req, res) => {
-    const session = req.session as Loose
-    session.value = 'kept'
-    res.end()
-    setTimeout(() => {
-      ;(req.session as Loose).value = 'lost'
+for (const pace of [0, 5]) {
+  for (const look of ['first looked at before it', 'first looked at after it']) {
+    describe(`after the answer, the session ${look}, with a store ${pace} ms away`, () => {
+      async function changed(change: (req: IncomingMessage) => void) {
+        const setup = await setUp()
+        const { late, warned } = listen(setup)
+        const site = await nodeFace.start(setup.sessions, (req, res) => {
+          if (req.url === '/start') (req.session as Loose).value = 'kept'
+          else if (look.endsWith('before it')) expect(req.session.info.isNew).toBe(false)
+          res.end()
+          if (req.url !== '/start') setTimeout(() => change(req), 20)
+        })
+        const { cookie = '' } = await site.ask({ path: '/start' })
+        if (pace > 0) setup.faulty.slow(pace)
+        await site.ask({ headers: { cookie } })
+        await pause(60)
+        return { late, warned, value: await setup.read(cookie) }
+      }
+
+      test('a change is told, and not stored', async () => {
+        const { late, warned, value } = await changed((req) => {
+          ;(req.session as Loose).value = 'lost'
+        })
+        expect(late).toHaveLength(1)
+        expect(warned).toEqual(['WARN_SESSION_LATE_CHANGE'])
+        expect(value).toBe('kept')
+      })
+
+      test('a change that is saved is stored, and nothing is told', async () => {
+        const { late, value } = await changed((req) => {
+          ;(req.session as Loose).value = 'saved'
+          void req.session.save()
+        })
+        expect(late).toEqual([])
+        expect(value).toBe('saved')
+      })
     })
-  })
-  const reply = await site.ask()
-  await vi.waitFor(() => expect(late).toHaveLength(1))
-  expect(warned).toEqual(['WARN_SESSION_LATE_CHANGE'])
-  expect(await setup.read(reply.cookie)).toBe('kept')
-})
+  }
+}

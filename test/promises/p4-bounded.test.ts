@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { memoryStore } from 'staykept/memory'
 import { faultyStore } from 'staykept/testing'
 import { describe, expect, test } from 'vitest'
 import { inParallel } from '../worlds.js'
@@ -204,6 +205,69 @@ describe.each(storesUnderTest)('P4, $name', ({ open }) => {
     expect(value).toMatchObject({ ok: false, error: { code: 'ERR_SESSION_STORE' } })
     await faulty.heal('never')
   })
+})
+
+describe('P4, a store that breaks its contract', () => {
+  const NONSENSE: readonly unknown[] = [
+    undefined,
+    null,
+    5,
+    'x',
+    {},
+    [],
+    Symbol('s'),
+    { outcome: 'what' },
+  ]
+  const ACTS: Readonly<Record<string, (session: Any) => unknown>> = {
+    read: (session) => session.n,
+    write: (session) => void Object.assign(session, { n: Math.random() }),
+    update: (session) => session.update((data: Any) => Object.assign(data, { n: Math.random() })),
+    take: (session) => session.take('n'),
+    'sign-in': (session) => session.signIn('ada'),
+    'sign-in as another': (session) => session.signIn('eve'),
+    regenerate: (session) => session.regenerate({ keep: ['n'] }),
+    reload: (session) => session.reload(),
+    touch: (session) => session.touch(),
+    'sign-out': (session) => session.signOut(),
+  }
+  const METHODS = ['load', 'create', 'update', 'touch', 'delete', 'revocationMark'] as const
+
+  test.each(METHODS)(
+    'whatever %s does, every request is answered and the process goes on',
+    async (method) => {
+      const inner = memoryStore()
+      let answer: (() => unknown) | undefined
+      const store = {
+        ...inner,
+        [method]: (...args: unknown[]) =>
+          answer === undefined ? (inner[method] as Any)(...args) : answer(),
+      }
+      const site = await openSite(store, { storeBudget: BUDGET })
+      const behaviours: readonly (() => unknown)[] = [
+        ...NONSENSE.flatMap((value) => [() => value, () => Promise.resolve(value)]),
+        () => {
+          throw new Error('thrown')
+        },
+        () => {
+          throw undefined
+        },
+        () => Promise.reject(),
+        () => Promise.reject(new Error('rejected')),
+      ]
+      for (const behaviour of behaviours) {
+        for (const act of Object.values(ACTS)) {
+          answer = undefined
+          const browser = site.browser()
+          await browser.do((session) => session.signIn('ada', { data: { n: 1 } }))
+          answer = behaviour
+          const { status } = await browser.do(act)
+          expect([200, 401, 409, 500, 503]).toContain(status)
+        }
+      }
+      answer = undefined
+      expect((await site.browser().do((session) => session.signIn('ada'))).status).toBe(200)
+    },
+  )
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: session data of all kinds

@@ -127,7 +127,8 @@ export function statements(db: SqliteDatabase, table: string): Statements {
     endUser: db.prepare(`DELETE FROM ${sessions} WHERE user_id = ? AND expires_at > ?
       AND key NOT IN (SELECT value FROM json_each(?)) RETURNING key`),
     mark: db.prepare(`INSERT INTO ${marks} (user_id, mark, expires_at) VALUES (?, ?, ?)
-      ON CONFLICT (user_id) DO UPDATE SET mark = excluded.mark, expires_at = excluded.expires_at`),
+      ON CONFLICT (user_id) DO UPDATE SET mark = excluded.mark, expires_at = excluded.expires_at
+      WHERE excluded.expires_at >= expires_at`),
     markOf: db.prepare(`SELECT mark FROM ${marks} WHERE user_id = ? AND expires_at > ?`),
     pruneMarks: db.prepare(`DELETE FROM ${marks} WHERE rowid IN
       (SELECT rowid FROM ${marks} WHERE expires_at < ? LIMIT ?)`),

@@ -163,7 +163,7 @@ export class Ledger {
   async #auditRevocations(bystander: Process): Promise<void> {
     for (const revocation of this.revocations) {
       const { user, by, begunAt, answeredAt } = revocation
-      if (answeredAt === undefined || this.#isDisturbed(revocation)) continue
+      if (answeredAt === undefined) continue
       for (const signIn of this.signIns) {
         const isOlder = signIn.user === user && signIn.by !== by && signIn.openedAt < begunAt
         if (!isOlder) continue
@@ -171,17 +171,6 @@ export class Ledger {
         if (visit.kind === 'loaded') this.break(`a sign-in outlived the revocation of ${by}`)
       }
     }
-  }
-
-  /** A store keeps one mark for a user: of two revocations at once, that of the earlier may hide that of the later. */
-  #isDisturbed(revocation: Revocation): boolean {
-    return this.revocations.some(
-      (other) =>
-        other !== revocation &&
-        other.user === revocation.user &&
-        other.begunAt <= (revocation.answeredAt ?? Infinity) &&
-        (other.answeredAt ?? Infinity) >= revocation.begunAt,
-    )
   }
 
   /** A session that is gone must have been ended by somebody. */
