@@ -33,20 +33,29 @@ export class Operations {
 
   /** What is called from now on runs after `other`. */
   waitFor(other: PromiseLike<unknown>): void {
-    const leave = (): void => {
-      if (this.#tail === tail) this.#tail = undefined
-    }
-    const tail: Promise<void> = Promise.resolve(other.then(leave, leave))
-    this.#tail = tail
+    this.#follow(other, () => {})
   }
 
   run<T>(operation: () => Promise<T>): Promise<T> {
     const started = this.#tail === undefined ? operation() : this.#tail.then(operation)
     const promise = watchPromise(started)
-    const noted = started.then(undefined, (error: unknown) => {
+    this.#follow(started, (error) => {
       this.#failures.push({ promise, error })
     })
-    this.waitFor(noted)
     return promise
+  }
+
+  /** Is done in the very step in which `other` is: who awaited that finds nothing under way any more. */
+  #follow(other: PromiseLike<unknown>, onError: (error: unknown) => void): void {
+    const leave = (): void => {
+      if (this.#tail === tail) this.#tail = undefined
+    }
+    const tail: Promise<void> = Promise.resolve(
+      other.then(leave, (error: unknown) => {
+        onError(error)
+        leave()
+      }),
+    )
+    this.#tail = tail
   }
 }

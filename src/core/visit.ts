@@ -35,7 +35,6 @@ const NO_OPERATIONS = new Operations()
 export class Visit {
   readonly engine: Engine
   readonly client: VisitClient
-  readonly budget: Budget
   readonly openedAt: number
   /** Its place among the requests of this process. */
   readonly openedOrder: number
@@ -59,23 +58,25 @@ export class Visit {
   #id: StoreKey | undefined
   #failure: { readonly error: unknown } | undefined
   #operations: Operations | undefined
+  #budget: Budget | undefined
   readonly #hostFor: (visit: Visit) => SessionHost
 
   constructor(
     engine: Engine,
     client: VisitClient,
-    opened: {
-      readonly hadCookie: boolean
-      readonly hostFor: (visit: Visit) => SessionHost
-    },
+    opened: { readonly hadCookie: boolean; readonly hostFor: (visit: Visit) => SessionHost },
   ) {
     this.engine = engine
     this.client = client
-    this.budget = new Budget(engine.options.storeBudget)
     this.openedAt = engine.now()
     this.openedOrder = engine.revocations.nextOrder()
     this.hadCookie = opened.hadCookie
     this.#hostFor = opened.hostFor
+  }
+
+  get budget(): Budget {
+    this.#budget ??= new Budget(this.engine.options.storeBudget)
+    return this.#budget
   }
 
   /** What the application called on the session in this request. */
@@ -176,8 +177,7 @@ export class Visit {
   hasUnsavedChanges(): boolean {
     if (this.session === undefined) return false
     if (this.pendingMaxAge !== undefined && this.stored !== undefined) return true
-    const text = encodeData(this.session)
-    return !saysTheSame(this.stored?.text ?? '{}', text)
+    return !saysTheSame(this.stored?.text ?? '{}', encodeData(this.session))
   }
 
   persist(): MaybePromise<void> {

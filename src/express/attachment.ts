@@ -11,11 +11,11 @@ import type { VisitClient } from '../core/visit-client.js'
 import type { CookiePolicy } from './cookie-policy.js'
 import { askToRetry, cut, type Next, replaceAnswer } from './failure.js'
 import { addHeaders, type CookieHeaders } from './headers.js'
-import { type CanAddHeaders, holdResponse } from './hold.js'
+import { type CanAddHeaders, type HoldHooks, holdResponse } from './hold.js'
 import { deviceOf, hostOf, isNavigation } from './request.js'
 
 /** Ties a visit to the request and the response it belongs to. */
-export class Attachment implements VisitClient {
+export class Attachment implements VisitClient, HoldHooks {
   readonly engine: Engine
   /** That of another `session()` on the same request. */
   other: Attachment | undefined
@@ -92,22 +92,23 @@ export class Attachment implements VisitClient {
     const res = this.#res
     if (res === undefined || res.writableEnded || this.#hasFailed) return
     if (res.headersSent) cut(res)
-    else this.#fail(error)
+    else this.onFailure(error)
   }
 
   #holdOnce(): void {
     if (this.#canAddHeaders !== undefined || this.#res === undefined) return
-    const { visit } = this
-    this.#canAddHeaders = holdResponse(this.#res, {
-      commit: () => this.#commit(),
-      isSettled: () => visit.operations.running === undefined && !visit.hasUnsavedChanges(),
-      hasUnsavedChanges: () => visit.hasUnsavedChanges(),
-      onFailure: (error) => this.#fail(error),
-      onLateChange: () => this.#reportLateChange(),
-    })
+    this.#canAddHeaders = holdResponse(this.#res, this)
   }
 
-  #commit(): MaybePromise<CookieHeaders | undefined> {
+  isSettled(): boolean {
+    return this.visit.operations.running === undefined && !this.visit.hasUnsavedChanges()
+  }
+
+  hasUnsavedChanges(): boolean {
+    return this.visit.hasUnsavedChanges()
+  }
+
+  commit(): MaybePromise<CookieHeaders | undefined> {
     const statusCode = this.#res?.statusCode ?? 200
     if (statusCode === 503 && this.visit.hasLostStore) askToRetry(this.#res as ServerResponse)
     return chain(this.visit.commit(statusCode >= 400), (order) => this.#headersFor(order))
@@ -124,7 +125,7 @@ export class Attachment implements VisitClient {
     }
   }
 
-  #fail(error: unknown): void {
+  onFailure(error: unknown): void {
     this.#hasFailed = true
     const res = this.#res as ServerResponse
     // A sign-out that the store did not confirm: the user asked, so at least the browser forgets.
@@ -148,7 +149,7 @@ export class Attachment implements VisitClient {
     if (this.#hasFailed || this.#res?.writableEnded !== true) return
     setImmediate(() => {
       // A write that is under way tells its own caller.
-      if (this.visit.operations.running === undefined && this.#isChanged()) this.#reportLateChange()
+      if (this.visit.operations.running === undefined && this.#isChanged()) this.onLateChange()
     })
   }
 
@@ -161,7 +162,7 @@ export class Attachment implements VisitClient {
     }
   }
 
-  #reportLateChange(): void {
+  onLateChange(): void {
     const { id } = this.visit
     this.engine.events.emit('lateChange', { id })
     this.engine.warn(

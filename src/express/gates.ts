@@ -18,8 +18,8 @@ interface Gated extends Methods {
  * Sends every call of those methods to `pass`, and answers the methods that stood there before.
  *
  * The functions are the same for all responses and find theirs by a symbol. Where a closure is a property of the very
- * response it closes over, V8's young collections keep that response and the next and the next: three times the price
- * of a request, measured on Node 20. Only a second gate on one response has functions of its own.
+ * response it closes over, V8's young collections keep that response and the next and the next: measured on Node 20,
+ * twice the price of a request. Only a second gate on one response has functions of its own.
  */
 export function putGates(res: object, pass: (call: Call) => unknown): Methods {
   const target = res as Gated

@@ -14,13 +14,13 @@ type HeaderValue = OutgoingHttpHeader | undefined
 const NO_STORE = 'private, no-store'
 
 /** RFC 9213: to a shared cache these outrank Cache-Control. */
-const FOR_SHARED_CACHES = ['CDN-Cache-Control', 'Surrogate-Control']
+const FOR_SHARED_CACHES = ['cdn-cache-control', 'surrogate-control']
 
 export function addHeaders(res: ServerResponse, headers: CookieHeaders): void {
   res.setHeader('Set-Cookie', withOurs(res.getHeader('set-cookie'), headers))
   res.setHeader('Cache-Control', strictest(res.getHeader('cache-control'), headers))
   for (const name of FOR_SHARED_CACHES) {
-    if (!res.hasHeader(name)) continue
+    if (res.getHeader(name) === undefined) continue
     res.removeHeader(name)
     headers.onCacheable()
   }
@@ -43,6 +43,7 @@ function mergeObject(given: object, headers: CookieHeaders): OutgoingHttpHeaders
     const lower = name.toLowerCase()
     if (lower === 'set-cookie') merged[name] = withOurs(value, headers)
     else if (lower === 'cache-control') merged[name] = strictest(value, headers)
+    else if (FOR_SHARED_CACHES.includes(lower)) headers.onCacheable()
     else merged[name] = value
   }
   return merged
@@ -58,6 +59,7 @@ function mergeList(given: readonly unknown[], headers: CookieHeaders): unknown[]
     const value = flat[at + 1] as HeaderValue
     const lower = name.toLowerCase()
     if (lower === 'set-cookie') cookies.push(...asList(value))
+    else if (FOR_SHARED_CACHES.includes(lower)) headers.onCacheable()
     else merged.push(name, lower === 'cache-control' ? strictest(value, headers) : value)
   }
   // One entry with a list: HTTP/2 would keep only the last of several.

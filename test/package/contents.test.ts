@@ -64,7 +64,7 @@ describe('the packed file', () => {
   })
 })
 
-const SIZE_PACKED = 150_000
+const SIZE_PACKED = 190_000
 const SIZE_CORE = 185_000
 
 /** Bytes of the JavaScript that `require('staykept')` may load, comments included. */

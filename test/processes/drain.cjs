@@ -24,9 +24,11 @@ app.post('/slow', async (req, res) => {
 const server = app.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))
 
 process.on('SIGTERM', () => {
+  // Browsers keep their connections for the next request; there is none.
+  const closing = setInterval(() => server.closeIdleConnections(), 20)
   server.close(async () => {
+    clearInterval(closing)
     await sessions.close()
     process.disconnect()
   })
-  server.closeIdleConnections()
 })
