@@ -20,7 +20,7 @@ export async function endSession(visit: Visit, reason: 'signOut' | 'destroy'): P
   const { engine, stored } = visit
   if (visit.kind === 'degraded') {
     visit.order = { kind: 'clear' }
-    for (const id of visit.unseenIds) engine.tombstones.add(id)
+    for (const { id, secretHash } of visit.unseen) engine.tombstones.add(id, secretHash)
   }
   visit.assertWritable()
   // What is assigned from here on is a new session's, also before the store has answered.

@@ -74,7 +74,7 @@ function beginWithoutStore(
 ): Visit {
   if (visit.engine.options.onStoreError !== 'anonymous') throw error
   visit.kind = 'degraded'
-  visit.unseenIds = credentials.map(({ id }) => id)
+  visit.unseen = credentials
   return visit
 }
 
@@ -94,7 +94,7 @@ function verifyAll(engine: Engine, values: readonly string[]): Credential[] {
 
 function findOne(engine: Engine, credential: Credential): MaybePromise<Found> {
   const { id } = credential
-  if (engine.tombstones.has(id)) return reject(engine, credential, 'unknown')
+  if (engine.tombstones.has(id, credential.secretHash)) return reject(engine, credential, 'unknown')
   return chain(engine.loads.load(id), (record) => judge(engine, credential, record))
 }
 

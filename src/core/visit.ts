@@ -11,7 +11,7 @@ import { createRecord } from './creation.js'
 import { rebaseData, replaceData } from './data-object.js'
 import type { Engine } from './engine.js'
 import { warnOfFixation } from './fixation.js'
-import type { CookieSecret } from './identity.js'
+import type { CookieSecret, Credential } from './identity.js'
 import { chain, isPromise } from './maybe.js'
 import { Operations } from './operations.js'
 import { readData, type StoredSession } from './record.js'
@@ -43,8 +43,8 @@ export class Visit {
   kind: VisitKind = 'new'
   stored: StoredSession | undefined
   secret: CookieSecret | undefined
-  /** With a store that does not answer: the sessions that the cookie says it is of. */
-  unseenIds: readonly StoreKey[] = []
+  /** With a store that does not answer: what the browser sent, not compared with any record. */
+  unseen: readonly Credential[] = []
   /** The cookie verifies, but with a secret that does not sign any more. */
   isSignedByOldKey = false
   /** More than one cookie of ours opened a session; which of them is this browser's, nobody can say. */

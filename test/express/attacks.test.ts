@@ -188,6 +188,21 @@ test('a sign-out while the store is away clears the cookie, and that session sta
   expect((await createClient(url, before).get('/me')).json()).toBeNull()
 })
 
+test('a sign-out with an old cookie while the store is away leaves the session alone that followed', async () => {
+  const signOut = (app: Express) => app.get('/out', (req) => req.session.signOut())
+  const { url, faulty } = await open(signOut, { onStoreError: 'anonymous' })
+  const client = createClient(url)
+  await client.get('/count')
+  const planted = createClient(url, client.jar.clone())
+  await client.get('/in')
+  const before = (await client.get('/me')).json()
+  expect(before).not.toBeNull()
+  faulty.fail(undefined, { methods: ['load', 'delete'] })
+  await planted.get('/out')
+  await faulty.heal()
+  expect((await client.get('/me')).json()).toEqual(before)
+})
+
 test('who looks into a request sees no configured secret', async () => {
   const { url } = await open((app) =>
     app.get('/', (req, res) => {
