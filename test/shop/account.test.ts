@@ -4,7 +4,7 @@ import { openDatabase } from '../../examples/shop/src/db.js'
 import { registrationProblems } from '../../examples/shop/src/forms.js'
 import { safeReturnPath } from '../../examples/shop/src/return-path.js'
 import { createClient } from '../http.js'
-import { openTestShop, visitor } from './shop.js'
+import { lasting, openTestShop, visitor } from './shop.js'
 
 const ADA = { name: 'Ada', email: 'ada@example.com', password: 'seven green buttons' }
 
@@ -24,7 +24,7 @@ test('passwords are kept as argon2id with 19 MiB and two passes', async () => {
   const db = openDatabase(`${shop.dataDir}/shop.db`)
   const rows = db.prepare('SELECT password FROM accounts').all() as { password: string }[]
   db.close()
-  expect(rows).toHaveLength(2)
+  expect(rows).toHaveLength(3)
   for (const { password } of rows) {
     expect(password).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$[\w+/]{22}\$[\w+/]{43}$/)
   }
@@ -41,7 +41,9 @@ test('an old, cheaper hash is renewed at the next sign-in', async () => {
   const answer = await visitor(shop).signIn(DEMO.email, 'correct horse battery staple')
 
   expect(answer.status).toBe(303)
-  const row = db.prepare('SELECT password FROM accounts').get() as { password: string }
+  const row = db.prepare('SELECT password FROM accounts WHERE email = ?').get(DEMO.email) as {
+    password: string
+  }
   db.close()
   expect(row.password).toContain('$m=19456,t=2,p=1$')
 })
@@ -50,9 +52,7 @@ test('registering a taken address answers the same and changes nothing', async (
   const shop = await openTestShop()
   const first = await visitor(shop).submit('/register', ADA)
   const again = await visitor(shop).submit('/register', { ...ADA, password: 'nine purple ladders' })
-  const { date: _, ratelimit: __, ...before } = first.headers
-  const { date: ___, ratelimit: ____, ...after } = again.headers
-  expect([again.status, again.text, after]).toEqual([first.status, first.text, before])
+  expect(lasting(again)).toEqual(lasting(first))
 
   const ada = visitor(shop)
   expect((await ada.signIn(ADA.email, 'nine purple ladders')).status).toBe(401)
@@ -63,8 +63,10 @@ test('a wrong password and an unknown address get the same answer', async () => 
   const shop = await openTestShop()
   const wrong = await visitor(shop).signIn(DEMO.email, 'not the password at all')
   const unknown = await visitor(shop).signIn('robyn@stillware.example', 'not the password at all')
-  expect([wrong.status, unknown.status]).toEqual([401, 401])
-  expect(unknown.text.replaceAll('robyn', 'robin')).toBe(wrong.text)
+  expect(wrong.status).toBe(401)
+  expect(lasting({ ...unknown, text: unknown.text.replaceAll('robyn', 'robin') })).toEqual(
+    lasting(wrong),
+  )
   expect([...wrong.cookies, ...unknown.cookies]).toEqual([])
 })
 

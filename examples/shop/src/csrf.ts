@@ -7,11 +7,14 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 /**
  * First lock: a request that changes something must come from a page of this site. Browsers say so themselves (OWASP
  * CSRF Prevention: Fetch Metadata; Origin where that is missing). It needs no session, so a visitor who has none is
- * protected, the sign-in form included, and stores nothing.
+ * protected, the sign-in form included, and stores nothing. `/api` also takes requests of the allowed origins.
  */
-export function sameOriginOnly(): RequestHandler {
+export function sameOriginOnly(allowedOrigins: readonly string[]): RequestHandler {
+  const allowed = new Set(allowedOrigins)
+
   return function sameOriginOnly(req, _res, next) {
-    if (SAFE.has(req.method) || comesFromHere(req)) next()
+    const isFriend = req.path.startsWith('/api/') && allowed.has(req.get('origin') ?? '')
+    if (SAFE.has(req.method) || isFriend || comesFromHere(req)) next()
     else next(httpError(403, 'The request came from another site.'))
   }
 }

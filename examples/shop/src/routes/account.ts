@@ -1,15 +1,17 @@
 import { Router } from 'express'
 import type { Sessions } from 'staykept'
 import type { Accounts } from '../accounts.js'
+import type { Avatars } from '../avatars.js'
 import { cartCount, cartTotal } from '../cart.js'
 import { ago, longDate } from '../dates.js'
 import { httpError } from '../errors.js'
 import { field, isEmail, type Problems, rawField, registrationProblems } from '../forms.js'
 import { registerLimit, signInLimits } from '../limits.js'
 import { safeReturnPath } from '../return-path.js'
-import { accountOf, showPage, signedInOnly } from '../visitor.js'
+import { KEPT, REMEMBERED } from '../sessions.js'
+import { accountOf, forgetPages, showPage, signedInOnly } from '../visitor.js'
 
-export function account(accounts: Accounts, sessions: Sessions): Router {
+export function account(accounts: Accounts, avatars: Avatars, sessions: Sessions): Router {
   const router = Router()
 
   router.get('/register', async (req, res) => {
@@ -46,6 +48,7 @@ export function account(accounts: Accounts, sessions: Sessions): Router {
   router.post('/sign-in', ...signInLimits(), async (req, res) => {
     const form = {
       email: field(req.body, 'email'),
+      remember: field(req.body, 'remember') === 'yes',
       returnTo: safeReturnPath(rawField(req.body, 'return')),
     }
     const password = rawField(req.body, 'password')
@@ -69,7 +72,9 @@ export function account(accounts: Accounts, sessions: Sessions): Router {
       })
     }
     await req.session.signIn(account.id, {
-      keep: ['cart'],
+      keep: KEPT,
+      // `null`: the cookie ends with the browser.
+      maxAge: form.remember ? REMEMBERED : null,
       data: { flash: { tone: 'good', text: `Good to see you, ${account.name}.` } },
     })
     res.redirect(303, form.returnTo)
@@ -79,17 +84,18 @@ export function account(accounts: Accounts, sessions: Sessions): Router {
     .route('/sign-out')
     .post(async (req, res) => {
       await req.session.signOut()
+      forgetPages(res)
       res.redirect(303, '/signed-out')
     })
     // A link or an image must not be able to sign anyone out.
     .all(() => {
-      throw httpError(405, 'Signing out takes a POST.', { Allow: 'POST' })
+      throw httpError(405, 'Signing out takes a POST.', { headers: { Allow: 'POST' } })
     })
 
   router.get('/signed-out', (req, res) => showPage(req, res, 'signed-out', { title: 'Signed out' }))
 
   router.get('/dashboard', signedInOnly(), async (req, res) => {
-    const { id, cart, info } = req.session
+    const { id, cart, cookie, info } = req.session
     const devices = await sessions.listByUser(accountOf(res).id, { current: id })
     await showPage(req, res, 'dashboard', {
       title: 'Your account',
@@ -99,7 +105,9 @@ export function account(accounts: Accounts, sessions: Sessions): Router {
         id,
         signedIn: ago(info.signedInAt ?? info.createdAt),
         expires: info.expiresAt,
+        isRemembered: cookie.maxAge === REMEMBERED,
       },
+      avatar: avatars.tagOf(accountOf(res).id),
       since: longDate(accountOf(res).createdAt),
     })
   })
