@@ -50,15 +50,11 @@ export function pictureOf(bytes: Buffer): Picture | undefined {
 
 const SIGNATURES: readonly { type: PictureType; looksRight: (bytes: Buffer) => boolean }[] = [
   { type: 'image/png', looksRight: (bytes) => has(bytes, 0, '\x89PNG\r\n\x1a\n\0\0\0\rIHDR') },
-  {
-    type: 'image/jpeg',
-    looksRight: (bytes) => has(bytes, 0, '\xff\xd8\xff') && has(bytes, -2, '\xff\xd9'),
-  },
+  { type: 'image/jpeg', looksRight: (bytes) => has(bytes, 0, '\xff\xd8\xff') },
   { type: 'image/webp', looksRight: (bytes) => has(bytes, 0, 'RIFF') && has(bytes, 8, 'WEBPVP8') },
 ]
 
 function has(bytes: Buffer, at: number, text: string): boolean {
   const expected = Buffer.from(text, 'latin1')
-  const start = at < 0 ? bytes.length + at : at
-  return start >= 0 && bytes.subarray(start, start + expected.length).equals(expected)
+  return bytes.subarray(at, at + expected.length).equals(expected)
 }

@@ -10,11 +10,12 @@ import { accountOf, freshSignInOnly, showPage, signedInOnly } from '../visitor.j
 /** Changing the password, and typing it once more before something that matters. */
 export function password(accounts: Accounts, sessions: Sessions, clock: Clock): Router {
   const router = Router()
+  const limit = passwordLimit()
   router.use(['/confirm', '/password'], signedInOnly())
 
   router.get('/confirm', (req, res) => showConfirm(req, res))
 
-  router.post('/confirm', passwordLimit(), async (req, res) => {
+  router.post('/confirm', limit, async (req, res) => {
     if (!(await isOwnPassword(res, rawField(req.body, 'password')))) {
       res.status(401)
       return showConfirm(req, res, { password: 'That is not your password.' })
@@ -25,7 +26,7 @@ export function password(accounts: Accounts, sessions: Sessions, clock: Clock): 
 
   router.get('/password', freshSignInOnly(clock), (req, res) => showChange(req, res))
 
-  router.post('/password', freshSignInOnly(clock), passwordLimit(), async (req, res) => {
+  router.post('/password', freshSignInOnly(clock), limit, async (req, res) => {
     const account = accountOf(res)
     const chosen = rawField(req.body, 'new')
     const problems: Problems = {}
