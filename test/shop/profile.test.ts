@@ -95,6 +95,7 @@ test('a form without a file, with two, or with another field is refused', async 
   const other = await send(shop, robin, { csrf, portrait: file })
   const many = await send(shop, robin, { csrf, a: 'a', b: 'b', c: 'c', d: 'd', avatar: file })
   expect([none.status, two.status, other.status, many.status]).toEqual([422, 400, 400, 400])
+  for (const { text } of [none, two, other, many]) expect(text).toContain('</html>')
   const broken = await robin.post('/profile/avatar', {
     headers: { origin: shop.url, 'content-type': 'multipart/form-data; boundary=x' },
     body: '--x\r\nContent-Disposition: form-data; name="avatar"; filename="a"\r\n\r\nhalf',

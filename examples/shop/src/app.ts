@@ -6,7 +6,7 @@ import { openAccounts } from './accounts.js'
 import { openAvatars } from './avatars.js'
 import type { Config } from './config.js'
 import { allowedOriginsOnly } from './cors.js'
-import { csrfToken, sameOriginOnly } from './csrf.js'
+import { formTokens, sameOriginOnly } from './csrf.js'
 import { dateAndTime } from './dates.js'
 import { openDatabase } from './db.js'
 import { errorPage, notFound } from './errors.js'
@@ -42,6 +42,7 @@ export async function openShop(config: Config, clock: Clock = Date): Promise<Sho
   const accounts = await openAccounts(db, { demo: config.demoAccount })
   const avatars = openAvatars(db)
   const sessions = openSessions(config, clock)
+  const tokens = formTokens(config.secrets)
   let draining = false
 
   const app = express()
@@ -64,10 +65,11 @@ export async function openShop(config: Config, clock: Clock = Date): Promise<Sho
   app.use(sameOriginOnly(config.allowedOrigins))
   app.use(sessions)
   app.use(visitor(accounts))
+  app.use(tokens.issue())
   app.use('/api', express.json({ limit: '20kb' }))
   app.use(express.urlencoded({ extended: false, limit: '20kb', parameterLimit: 50 }))
   app.post('/profile/avatar', signedInOnly(), uploadLimit(), receivePicture('avatar'))
-  app.use(csrfToken(config.secrets))
+  app.use(tokens.demand())
 
   app.use(catalogue())
   app.use(cart())

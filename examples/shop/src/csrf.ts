@@ -19,18 +19,34 @@ export function sameOriginOnly(allowedOrigins: readonly string[]): RequestHandle
   }
 }
 
-/** Second lock: who is signed in must also send the token of this sign-in, in a form field or a header. */
-export function csrfToken(secrets: readonly string[]): RequestHandler {
+export interface FormTokens {
+  /** Gives pages the token of this sign-in. Mount it early: error pages have forms too. */
+  issue(): RequestHandler
+  /** Second lock: who is signed in must also send the token of this sign-in, in a form field or a header. */
+  demand(): RequestHandler
+}
+
+export function formTokens(secrets: readonly string[]): FormTokens {
   const keys = secrets.map((secret) => createHmac('sha256', secret).update('shop csrf').digest())
 
-  return function csrfToken(req, res, next) {
-    const { userId, csrfId } = req.session.info
-    // Salted, so it looks different on each page: compression then gives nothing away (BREACH).
-    res.locals.csrf = () => seal(keys[0]!, randomBytes(9).toString('base64url'), csrfId)
-    if (SAFE.has(req.method) || userId === undefined) return next()
-    const sent: unknown = req.get('x-csrf-token') ?? req.body?.csrf
-    if (typeof sent === 'string' && keys.some((key) => opens(key, sent, csrfId))) return next()
-    next(httpError(403, 'The page was opened before the latest sign-in.'))
+  return {
+    issue() {
+      return function issueToken(req, res, next) {
+        const { csrfId } = req.session.info
+        // Salted, so it looks different on each page: compression then gives nothing away (BREACH).
+        res.locals.csrf = () => seal(keys[0]!, randomBytes(9).toString('base64url'), csrfId)
+        next()
+      }
+    },
+    demand() {
+      return function demandToken(req, _res, next) {
+        const { userId, csrfId } = req.session.info
+        if (SAFE.has(req.method) || userId === undefined) return next()
+        const sent: unknown = req.get('x-csrf-token') ?? req.body?.csrf
+        if (typeof sent === 'string' && keys.some((key) => opens(key, sent, csrfId))) return next()
+        next(httpError(403, 'The page was opened before the latest sign-in.'))
+      }
+    },
   }
 }
 

@@ -84,7 +84,11 @@ export function errorPage(): ErrorRequestHandler {
       res.json({ error: { status, title: text.title, detail: text.text } })
     } else {
       const back = sameSitePath(req.get('referer'), `${req.protocol}://${req.host}`)
-      res.render('error', { ...text, status, back: req.method === 'GET' ? undefined : back })
+      const locals = { ...text, status, back: req.method === 'GET' ? undefined : back }
+      res.render('error', locals, (broken: Error | null, page: string) => {
+        if (broken) res.err = broken
+        res.type(broken ? 'text' : 'html').send(broken ? `${text.title}\n\n${text.text}\n` : page)
+      })
     }
   }
 }
