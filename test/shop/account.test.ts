@@ -136,6 +136,71 @@ test.each([
   expect(safeReturnPath(value)).toBe('/dashboard')
 })
 
+test('two hundred hostile places to return to lead to the dashboard, or to a page of this site', async () => {
+  const hosts = ['evil.example', 'evil.example:443', 'me@evil.example', '[::1]', '0x7f000001']
+  const shapes = [
+    (host: string) => `//${host}`,
+    (host: string) => `///${host}`,
+    (host: string) => `////${host}/%2f..`,
+    (host: string) => `/\\${host}`,
+    (host: string) => `\\\\${host}`,
+    (host: string) => `/\\/${host}`,
+    (host: string) => `\\/${host}`,
+    (host: string) => `/\t/${host}`,
+    (host: string) => `/\r\n/${host}`,
+    (host: string) => `/\r\nLocation: https://${host}`,
+    (host: string) => `/%0d%0aLocation:%20https://${host}`,
+    (host: string) => `/%09/${host}`,
+    (host: string) => `/%5c${host}`,
+    (host: string) => `/%2f${host}`,
+    (host: string) => `/.//${host}`,
+    (host: string) => `/./\\${host}`,
+    (host: string) => `/..//${host}`,
+    (host: string) => `/%2e%2e//${host}`,
+    (host: string) => `/a/..//${host}`,
+    (host: string) => `/a/../..//${host}`,
+    (host: string) => `http:${host}`,
+    (host: string) => `http:/${host}`,
+    (host: string) => `https://${host}`,
+    (host: string) => `HTTPS://${host}`,
+    (host: string) => `ftp://${host}`,
+    (host: string) => `//${host}\\@here`,
+    (host: string) => `javascript://${host}/%0aalert(1)`,
+    (host: string) => `java\nscript:alert('${host}')`,
+    (host: string) => `data:text/html,<script>location='//${host}'</script>`,
+    (host: string) => `vbscript:${host}`,
+    (host: string) => ` //${host}`,
+    (host: string) => `\u0000//${host}`,
+    (host: string) => `/\u00a0/${host}`,
+    (host: string) => `\uff0f\uff0f${host}`,
+    (host: string) => `/\uff0f${host}`,
+    (host: string) => `/\u2215${host}`,
+    (host: string) => `@${host}`,
+    (host: string) => `.${host}`,
+    (host: string) => `:80@${host}`,
+    (host: string) => `?//${host}`,
+    (host: string) => `#//${host}`,
+  ]
+  const payloads = shapes.flatMap((shape) => hosts.map(shape))
+  expect(payloads.length).toBeGreaterThan(200)
+  const shop = await openTestShop()
+  const robin = visitor(shop)
+  await robin.signIn()
+  for (const payload of payloads) {
+    // Signed in already: the page sends on at once.
+    const answer = await robin.get(`/sign-in?${new URLSearchParams({ return: payload })}`)
+    const { status, headers } = answer
+    const landed = new URL(headers.location!, `${shop.url}/sign-in`)
+    expect([status, landed.origin], JSON.stringify(payload)).toEqual([303, shop.url])
+    expect(headers.location, JSON.stringify(payload)).toMatch(/^\/(?![/\\])/)
+  }
+  const { email, password } = DEMO
+  for (const payload of payloads.slice(0, 4)) {
+    const answer = await visitor(shop).submit('/sign-in', { email, password, return: payload })
+    expect(answer.headers.location).toBe('/dashboard')
+  }
+})
+
 test.each(['/', '/cart', '/products/moon-jar?from=cart', '/a/../cart', '/%2F%2Fevil.example'])(
   '%s is a place to return to, on this site',
   (path) => {
