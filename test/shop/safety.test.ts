@@ -149,7 +149,7 @@ test('each page has a nonce of its own, and only its own script and style sheet 
   ]
   for (const path of paths) {
     const { text, headers } = await ada.get(path)
-    const [, nonce] = /script-src 'nonce-([^']+)'/.exec(headers['content-security-policy']!)!
+    const [, nonce] = /script-src 'nonce-([^']+)'/.exec(String(headers['content-security-policy']))!
     seen.add(nonce!)
     expect(text.match(/<script[^>]*>/g), path).toEqual([
       `<script type="module" src="/shop.js" nonce="${nonce}">`,

@@ -56,7 +56,7 @@ export async function openShop(config: Config, clock: Clock = Date): Promise<Sho
 
   app.use(logging(config))
   app.use(securityHeaders())
-  app.use(express.static(join(import.meta.dirname, '../public'), { maxAge: '1h' }))
+  app.use(express.static(join(import.meta.dirname, '../public'), { maxAge: '1h', redirect: false }))
   app.use('/fonts', fonts('figtree'), fonts('fraunces'))
   app.use(artwork())
   app.use(health({ db, sessions, draining: () => draining }))
@@ -102,5 +102,6 @@ function fonts(family: 'figtree' | 'fraunces'): express.RequestHandler {
   return express.static(join(dirname(fileURLToPath(found)), 'files'), {
     maxAge: '365d',
     immutable: true,
+    redirect: false,
   })
 }
