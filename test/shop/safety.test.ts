@@ -310,7 +310,7 @@ test('a flood of sign-ins waits in line or is turned away, while pages are serve
   expect(turnedAway.length).toBeGreaterThan(10)
   expect(turnedAway[0]!.headers['retry-after']).toBe('5')
   expect(answers.filter(({ status }) => status === 401)).toHaveLength(150 - turnedAway.length)
-  // Two hashes of 19 MiB at a time, not 150 of them.
+  // A few hashes of 19 MiB at a time, not 150 of them.
   expect(process.memoryUsage().rss - before).toBeLessThan(400 * 2 ** 20)
   expect((await visitor(shop).signIn()).status).toBe(303)
 })
