@@ -13,14 +13,17 @@ import { errorPage, notFound } from './errors.js'
 import { securityHeaders } from './headers.js'
 import { uploadLimit } from './limits.js'
 import { logging } from './logging.js'
+import { openOrders } from './orders.js'
 import { price } from './products.js'
 import { account } from './routes/account.js'
 import { admin } from './routes/admin.js'
 import { api } from './routes/api.js'
 import { cart } from './routes/cart.js'
 import { artwork, catalogue } from './routes/catalogue.js'
+import { checkout, finishedCheckouts } from './routes/checkout.js'
 import { devices } from './routes/devices.js'
 import { health } from './routes/health.js'
+import { orderHistory } from './routes/orders.js'
 import { password } from './routes/password.js'
 import { profile } from './routes/profile.js'
 import { openSessions } from './sessions.js'
@@ -41,6 +44,7 @@ export async function openShop(config: Config, clock: Clock = Date): Promise<Sho
   const db = openDatabase(join(config.dataDir, 'shop.db'))
   const accounts = await openAccounts(db, { demo: config.demoAccount })
   const avatars = openAvatars(db)
+  const orders = openOrders(db)
   const sessions = openSessions(config, clock)
   const tokens = formTokens(config.secrets)
   let draining = false
@@ -71,9 +75,12 @@ export async function openShop(config: Config, clock: Clock = Date): Promise<Sho
   app.post('/profile/avatar', signedInOnly(), uploadLimit(), receivePicture('avatar'))
   app.use(tokens.demand())
 
-  app.use(catalogue())
-  app.use(cart())
-  app.use(account(accounts, avatars, sessions))
+  app.use(finishedCheckouts(orders))
+  app.use(catalogue(orders))
+  app.use(cart(orders))
+  app.use(checkout(orders, clock))
+  app.use(orderHistory(orders))
+  app.use(account(accounts, avatars, orders, sessions))
   app.use(password(accounts, sessions, clock))
   app.use(profile(accounts, avatars))
   app.use(devices(sessions))

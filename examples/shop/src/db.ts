@@ -17,6 +17,17 @@ const MIGRATIONS = [
      type    TEXT NOT NULL,
      bytes   BLOB NOT NULL
    ) STRICT`,
+  `CREATE TABLE orders (
+     id        TEXT    PRIMARY KEY,
+     account   TEXT    NOT NULL REFERENCES accounts (id),
+     placed_at INTEGER NOT NULL,
+     content   TEXT    NOT NULL
+   ) STRICT;
+   CREATE INDEX orders_by_account ON orders (account, placed_at);
+   CREATE TABLE stock (
+     slug  TEXT    PRIMARY KEY,
+     count INTEGER NOT NULL CHECK (count >= 0)
+   ) STRICT`,
 ]
 
 /** Opens the shop's own data. Sessions live in a file of their own, kept by their store. */

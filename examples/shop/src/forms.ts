@@ -79,6 +79,6 @@ export function isEmail(text: string): boolean {
   )
 }
 
-function hasControls(text: string): boolean {
+export function hasControls(text: string): boolean {
   return /\p{C}/u.test(text)
 }

@@ -1,7 +1,8 @@
-import { type Clock, type SessionStore, type Sessions, session } from 'staykept'
+import { type Clock, type Session, type SessionStore, type Sessions, session } from 'staykept'
 import { memoryStore } from 'staykept/memory'
 import { sqliteStore } from 'staykept/sqlite'
 import type { Cart } from './cart.js'
+import type { Checkout } from './checkout.js'
 import type { Config, SessionStoreConfig } from './config.js'
 
 const DAY = 24 * 60 * 60_000
@@ -9,12 +10,18 @@ const DAY = 24 * 60 * 60_000
 /** How long "remember me" remembers. */
 export const REMEMBERED = 30 * DAY
 
-/** What a visitor takes along into a sign-in. Everything else from before is dropped: somebody may have planted it. */
-export const KEPT = ['cart'] as const
+/**
+ * What a visitor takes along into a sign-in. Everything else from before is dropped: somebody may have planted it.
+ * Who signs in once more goes on with the same checkout; an address is nothing for whoever comes next.
+ */
+export function kept(session: Session, accountId: string): ('cart' | 'checkout')[] {
+  return session.info.userId === accountId ? ['cart', 'checkout'] : ['cart']
+}
 
 declare module 'staykept' {
   interface SessionData {
     cart?: Cart
+    checkout?: Checkout
     /** Shown once, on the next page. */
     flash?: Flash
   }

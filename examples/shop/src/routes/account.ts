@@ -7,11 +7,17 @@ import { ago, longDate } from '../dates.js'
 import { httpError } from '../errors.js'
 import { field, isEmail, type Problems, rawField, registrationProblems } from '../forms.js'
 import { registerLimit, signInLimits } from '../limits.js'
+import type { Orders } from '../orders.js'
 import { safeReturnPath } from '../return-path.js'
-import { KEPT, REMEMBERED } from '../sessions.js'
+import { kept, REMEMBERED } from '../sessions.js'
 import { accountOf, forgetPages, showPage, signedInOnly } from '../visitor.js'
 
-export function account(accounts: Accounts, avatars: Avatars, sessions: Sessions): Router {
+export function account(
+  accounts: Accounts,
+  avatars: Avatars,
+  orders: Orders,
+  sessions: Sessions,
+): Router {
   const router = Router()
 
   router.get('/register', async (req, res) => {
@@ -72,7 +78,7 @@ export function account(accounts: Accounts, avatars: Avatars, sessions: Sessions
       })
     }
     await req.session.signIn(account.id, {
-      keep: KEPT,
+      keep: kept(req.session, account.id),
       // `null`: the cookie ends with the browser.
       maxAge: form.remember ? REMEMBERED : null,
       data: { flash: { tone: 'good', text: `Good to see you, ${account.name}.` } },
@@ -100,6 +106,7 @@ export function account(accounts: Accounts, avatars: Avatars, sessions: Sessions
     await showPage(req, res, 'dashboard', {
       title: 'Your account',
       cart: { count: cartCount(cart), total: cartTotal(cart) },
+      orders: orders.list(accountOf(res).id).length,
       devices: devices.length,
       session: {
         id,

@@ -51,11 +51,11 @@ export function api(accounts: Accounts, sessions: Sessions): Router {
   router.get('/devices', signedInOnly(), async (req, res) => {
     const devices = await sessions.listByUser(accountOf(res).id, { current: req.session.id })
     res.json({
-      devices: devices.map(({ id, current, userAgent, signedInAt, lastSeenAt }) => ({
+      devices: devices.map(({ id, current, userAgent, createdAt, lastSeenAt }) => ({
         id,
         current,
         name: deviceName(userAgent),
-        signedInAt,
+        firstSeenAt: createdAt,
         lastSeenAt,
       })),
     })

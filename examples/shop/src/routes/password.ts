@@ -4,7 +4,7 @@ import type { Accounts } from '../accounts.js'
 import { type Problems, passwordProblem, rawField } from '../forms.js'
 import { passwordLimit } from '../limits.js'
 import { safeReturnPath } from '../return-path.js'
-import { type Flash, KEPT } from '../sessions.js'
+import { type Flash, kept } from '../sessions.js'
 import { accountOf, freshSignInOnly, showPage, signedInOnly } from '../visitor.js'
 
 /** Changing the password, and typing it once more before something that matters. */
@@ -28,11 +28,15 @@ export function password(accounts: Accounts, sessions: Sessions, clock: Clock): 
 
   router.post('/password', freshSignInOnly(clock), limit, async (req, res) => {
     const account = accountOf(res)
+    const current = rawField(req.body, 'current')
     const chosen = rawField(req.body, 'new')
     const problems: Problems = {}
-    const problem = passwordProblem({ ...account, password: chosen })
+    const isSame = chosen !== '' && chosen === current
+    const problem = isSame
+      ? 'That is the one you have.'
+      : passwordProblem({ ...account, password: chosen })
     if (problem) problems.new = problem
-    if (!(await isOwnPassword(res, rawField(req.body, 'current')))) {
+    if (!(await isOwnPassword(res, current))) {
       problems.current = 'That is not your password.'
     }
     if (Object.keys(problems).length > 0) {
@@ -50,8 +54,9 @@ export function password(accounts: Accounts, sessions: Sessions, clock: Clock): 
 
   /** The same session under a new cookie: a copy of the old one is worth nothing from now on. */
   async function signInAgain(req: Request, res: Response, flash?: Flash): Promise<void> {
-    await req.session.signIn(accountOf(res).id, {
-      keep: KEPT,
+    const { id } = accountOf(res)
+    await req.session.signIn(id, {
+      keep: kept(req.session, id),
       maxAge: req.session.cookie.maxAge,
       ...(flash && { data: { flash } }),
     })

@@ -1,0 +1,108 @@
+import type Database from 'libsql'
+import { products } from './products.js'
+
+export interface Address {
+  readonly name: string
+  readonly street: string
+  readonly extra: string
+  readonly postcode: string
+  readonly city: string
+  readonly country: string
+}
+
+/** With names and prices as they were: an order does not change when the shop does. Money is in cents. */
+export interface OrderDraft {
+  readonly id: string
+  readonly lines: readonly {
+    readonly slug: string
+    readonly name: string
+    readonly price: number
+    readonly quantity: number
+  }[]
+  readonly address: Address
+  readonly delivery: { readonly name: string; readonly price: number }
+  readonly total: number
+}
+
+export interface Order extends OrderDraft {
+  readonly placedAt: number
+}
+
+export interface Orders {
+  /**
+   * Places an order, or finds that it was placed before: by another click, another tab, or before a crash.
+   * False, and nothing changed, where there is not enough in stock.
+   */
+  place(accountId: string, order: Order): boolean
+  /** An order of this account; nobody else's. */
+  find(accountId: string, id: string): Order | undefined
+  /** The newest first. */
+  list(accountId: string): Order[]
+  /** How many of a product there are. */
+  stock(slug: string): number
+}
+
+export function openOrders(db: Database.Database): Orders {
+  const insert = db.prepare<[string, string, number, string]>(
+    `INSERT INTO orders (id, account, placed_at, content) VALUES (?, ?, ?, ?)
+     ON CONFLICT (id) DO NOTHING`,
+  )
+  const byId = db.prepare<[string, string]>('SELECT * FROM orders WHERE id = ? AND account = ?')
+  const byAccount = db.prepare<[string]>(
+    'SELECT * FROM orders WHERE account = ? ORDER BY placed_at DESC, rowid DESC LIMIT 100',
+  )
+  const putOnShelf = db.prepare<[string, number]>(
+    'INSERT INTO stock (slug, count) VALUES (?, ?) ON CONFLICT (slug) DO NOTHING',
+  )
+  const takeFromShelf = db.prepare<[number, string, number]>(
+    'UPDATE stock SET count = count - ? WHERE slug = ? AND count >= ?',
+  )
+  const onShelf = db.prepare<[string]>('SELECT count FROM stock WHERE slug = ?')
+  for (const { slug, fired } of products) putOnShelf.run(slug, fired)
+
+  return {
+    place(accountId, { placedAt, ...draft }) {
+      db.exec('BEGIN IMMEDIATE')
+      try {
+        const { changes } = insert.run(draft.id, accountId, placedAt, JSON.stringify(draft))
+        const isEnough =
+          changes === 0 ||
+          draft.lines.every(
+            ({ slug, quantity }) => takeFromShelf.run(quantity, slug, quantity).changes > 0,
+          )
+        db.exec(isEnough ? 'COMMIT' : 'ROLLBACK')
+        return isEnough
+      } catch (error) {
+        if (db.inTransaction) db.exec('ROLLBACK')
+        throw error
+      }
+    },
+
+    find(accountId, id) {
+      const row = byId.get(id, accountId) as Row | undefined
+      return row && toOrder(row)
+    },
+
+    list(accountId) {
+      return (byAccount.all(accountId) as Row[]).map(toOrder)
+    },
+
+    stock(slug) {
+      return (onShelf.get(slug) as { count: number } | undefined)?.count ?? 0
+    },
+  }
+}
+
+/** For people: short enough to read out over the telephone. */
+export function orderNumber({ id }: OrderDraft): string {
+  return id.slice(0, 8).toUpperCase()
+}
+
+interface Row {
+  readonly content: string
+  readonly placed_at: number
+}
+
+function toOrder({ content, placed_at }: Row): Order {
+  return { ...(JSON.parse(content) as OrderDraft), placedAt: placed_at }
+}
