@@ -65,6 +65,7 @@ test.each([
   ['no current password', { new: NEW }, 'current'],
   ['an endless current password', { current: 'x'.repeat(2000), new: NEW }, 'current'],
   ['a short new one', { current: DEMO.password, new: 'short' }, 'new'],
+  ['the same once more', { current: DEMO.password, new: DEMO.password }, 'new'],
   ['none', { current: DEMO.password }, 'new'],
   ['a common one', { current: DEMO.password, new: 'passwordpassword1' }, 'new'],
   ['an endless one', { current: DEMO.password, new: 'quiet teapot '.repeat(80) }, 'new'],
