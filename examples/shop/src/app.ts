@@ -40,9 +40,9 @@ export interface Shop {
 }
 
 /** The whole shop, without a port. The order of the lines below is the order in which a request meets them. */
-export async function openShop(config: Config, clock: Clock = Date): Promise<Shop> {
+export function openShop(config: Config, clock: Clock = Date): Shop {
   const db = openDatabase(join(config.dataDir, 'shop.db'))
-  const accounts = await openAccounts(db, { demo: config.demoAccount })
+  const accounts = openAccounts(db, { demo: config.demoAccount })
   const avatars = openAvatars(db)
   const orders = openOrders(db)
   const sessions = openSessions(config, clock)

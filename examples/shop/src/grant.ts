@@ -13,7 +13,7 @@ if (role !== 'customer' && role !== 'admin') {
 
 const config = readConfig(process.env)
 const db = openDatabase(join(config.dataDir, 'shop.db'))
-const accounts = await openAccounts(db, { demo: config.demoAccount })
+const accounts = openAccounts(db, { demo: config.demoAccount })
 const sessions = openSessions(config, Date)
 
 const account = accounts.search(email).find((one) => one.email === email.toLowerCase())

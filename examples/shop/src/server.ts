@@ -19,7 +19,7 @@ try {
 }
 
 async function start(config: Config): Promise<void> {
-  const shop = await openShop(config)
+  const shop = openShop(config)
   const server = createServer(shop.app)
   answerBrokenRequests(server)
   const drain = drainable(server)
