@@ -51,7 +51,7 @@ const RULES: Readonly<Record<keyof Address, { max: number; missing: string; wron
   postcode: {
     max: 12,
     missing: 'The postcode.',
-    wrong: 'A postcode such as 1012 AB or D02 X285.',
+    wrong: 'Such as D02 X285.',
   },
   city: {
     max: 80,
