@@ -30,10 +30,10 @@ export interface Order extends OrderDraft {
 
 export interface Orders {
   /**
-   * Places an order, or finds that it was placed before: by another click, another tab, or before a crash.
-   * False, and nothing changed, where there is not enough in stock.
+   * Places an order and answers it; or the one that has this id already: from another click, another tab, or before a
+   * crash. `undefined`, and nothing changed, where there is not enough in stock.
    */
-  place(accountId: string, order: Order): boolean
+  place(accountId: string, order: Order): Order | undefined
   /** An order of this account; nobody else's. */
   find(accountId: string, id: string): Order | undefined
   /** The newest first. */
@@ -60,7 +60,14 @@ export function openOrders(db: Database.Database): Orders {
   const onShelf = db.prepare<[string]>('SELECT count FROM stock WHERE slug = ?')
   for (const { slug, fired } of products) putOnShelf.run(slug, fired)
 
+  function find(accountId: string, id: string): Order | undefined {
+    const row = byId.get(id, accountId) as Row | undefined
+    return row && toOrder(row)
+  }
+
   return {
+    find,
+
     place(accountId, { placedAt, ...draft }) {
       db.exec('BEGIN IMMEDIATE')
       try {
@@ -71,16 +78,11 @@ export function openOrders(db: Database.Database): Orders {
             ({ slug, quantity }) => takeFromShelf.run(quantity, slug, quantity).changes > 0,
           )
         db.exec(isEnough ? 'COMMIT' : 'ROLLBACK')
-        return isEnough
+        return isEnough ? find(accountId, draft.id) : undefined
       } catch (error) {
         if (db.inTransaction) db.exec('ROLLBACK')
         throw error
       }
-    },
-
-    find(accountId, id) {
-      const row = byId.get(id, accountId) as Row | undefined
-      return row && toOrder(row)
     },
 
     list(accountId) {

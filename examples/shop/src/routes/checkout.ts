@@ -82,8 +82,8 @@ export function checkout(orders: Orders, clock: Clock): Router {
       req.session.flash = { tone: 'bad', text }
       return res.redirect(303, '/checkout/review')
     }
-    const order = { ...draft, placedAt: clock.now() }
-    if (!orders.place(accountId, order)) return res.redirect(303, '/checkout/review')
+    const order = orders.place(accountId, { ...draft, placedAt: clock.now() })
+    if (!order) return res.redirect(303, '/checkout/review')
     await finish(req.session, order).catch((error: unknown) => {
       // The order stands, even if another tab signs out in this moment or the sessions' store fails.
       if (!isSessionError(error)) throw error
