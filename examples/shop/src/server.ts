@@ -45,10 +45,13 @@ async function start(config: Config): Promise<void> {
 }
 
 function welcome({ demoAccount }: Config, port: number): void {
-  console.log(`Stillware is open at http://localhost:${port}`)
+  const lines = [`Stillware is open at http://localhost:${port}`]
   if (demoAccount) {
-    console.log('Demo accounts, in development only:')
-    console.log(`  ${DEMO.email}, password "${DEMO.password}"`)
-    console.log(`  ${DEMO_ADMIN.email}, password "${DEMO_ADMIN.password}": looks after the shop`)
+    lines.push(
+      'Demo accounts, in development only:',
+      `  ${DEMO.email}, password "${DEMO.password}"`,
+      `  ${DEMO_ADMIN.email}, password "${DEMO_ADMIN.password}": looks after the shop`,
+    )
   }
+  console.log(lines.join('\n'))
 }
