@@ -29,8 +29,9 @@ export function visitor(accounts: Accounts): RequestHandler {
       if (account) res.locals.account = account
       else await req.session.signOut()
     }
-    // Pages differ by visitor. Those of a signed-in one must not be found by the back button after signing out.
-    res.set('Cache-Control', res.locals.account ? 'private, no-store' : 'private, no-cache')
+    // Pages differ by visitor. The back button shows what was stored without asking whether it still holds: whoever
+    // has a session must not find there what they had before signing out, nor the cart from before the order.
+    res.set('Cache-Control', req.session.info.isNew ? 'private, no-cache' : 'private, no-store')
     res.locals.path = req.path
     next()
   }
