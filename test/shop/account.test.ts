@@ -11,7 +11,9 @@ const ADA = { name: 'Ada', email: 'ada@example.com', password: 'seven green butt
 test('who registers can sign in, in any letter case of the address', async () => {
   const shop = await openTestShop()
   const ada = visitor(shop)
-  expect((await ada.submit('/register', ADA)).headers.location).toBe('/sign-in?registered=1')
+  expect((await ada.submit('/register', ADA)).headers.location).toBe(
+    '/sign-in?registered=1&return=%2Fdashboard',
+  )
   expect((await ada.get('/dashboard')).status).toBe(303)
 
   await ada.signIn('ADA@Example.com', ADA.password)

@@ -41,6 +41,19 @@ test('who is not signed in signs in on the way, with the cart, and comes back', 
   expect(await robin.cart()).toEqual({ 'moon-jar': 1 })
 })
 
+test('who opens an account on the way comes back as well', async () => {
+  const shop = await openTestShop()
+  const ada = visitor(shop)
+  const account = { email: 'ada@example.com', password: 'seven green buttons' }
+  const registered = await ada.submit('/register', { ...account, name: 'Ada', return: '/checkout' })
+  const { text } = await ada.get(registered.headers.location!)
+  const signedIn = await ada.submit('/sign-in', { ...account, return: values(text).return! })
+  expect(signedIn.headers.location).toBe('/checkout')
+  const elsewhere = { ...account, name: 'Ada', return: '//evil.example' }
+  const { headers } = await ada.submit('/register', { ...elsewhere, email: 'eve@example.com' })
+  expect(headers.location).toBe('/sign-in?registered=1&return=%2Fdashboard')
+})
+
 test('back and reload at each step lose nothing', async () => {
   const shop = await openTestShop()
   const robin = await buyer(shop, { 'moon-jar': 1 })

@@ -1,8 +1,6 @@
 // Everything works without this file. With it, a changed quantity is stored without a click, a form that is on its way
 // is not sent a second time, what was typed outlives a reload, and times are told in the visitor's own time zone.
 
-document.documentElement.classList.add('js')
-
 for (const input of document.querySelectorAll('[data-submits]')) {
   let timer
   input.addEventListener('input', () => {

@@ -22,21 +22,27 @@ export function account(
 
   router.get('/register', async (req, res) => {
     if (res.locals.account) return res.redirect(303, '/dashboard')
-    await showPage(req, res, 'register', { title: 'Open an account', problems: {}, form: {} })
+    const form = { returnTo: safeReturnPath(req.query.return) }
+    await showPage(req, res, 'register', { title: 'Open an account', problems: {}, form })
   })
 
   // Says the same whether the address was free or taken, or anyone could ask who shops here (OWASP Authentication,
   // "Error Messages"). Without e-mail to confirm by, the first sign-in is what tells the owner.
   router.post('/register', registerLimit(), async (req, res) => {
-    const form = { name: field(req.body, 'name'), email: field(req.body, 'email') }
+    const form = {
+      name: field(req.body, 'name'),
+      email: field(req.body, 'email'),
+      returnTo: safeReturnPath(rawField(req.body, 'return')),
+    }
     const password = rawField(req.body, 'password')
     const problems = registrationProblems({ ...form, password })
     if (Object.keys(problems).length > 0) {
       res.status(422)
       return showPage(req, res, 'register', { title: 'Open an account', problems, form })
     }
-    await accounts.register({ ...form, password })
-    res.redirect(303, '/sign-in?registered=1')
+    await accounts.register({ name: form.name, email: form.email, password })
+    const query = new URLSearchParams({ registered: '1', return: form.returnTo })
+    res.redirect(303, `/sign-in?${query}`)
   })
 
   router.get('/sign-in', async (req, res) => {
