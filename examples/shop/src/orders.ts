@@ -36,8 +36,9 @@ export interface Orders {
   place(accountId: string, order: Order): Order | undefined
   /** An order of this account; nobody else's. */
   find(accountId: string, id: string): Order | undefined
-  /** The newest first. */
+  /** The newest hundred, the newest first. */
   list(accountId: string): Order[]
+  count(accountId: string): number
   /** How many of a product there are. */
   stock(slug: string): number
 }
@@ -51,6 +52,7 @@ export function openOrders(db: Database.Database): Orders {
   const byAccount = db.prepare<[string]>(
     'SELECT * FROM orders WHERE account = ? ORDER BY placed_at DESC, rowid DESC LIMIT 100',
   )
+  const countByAccount = db.prepare<[string]>('SELECT count(*) n FROM orders WHERE account = ?')
   const putOnShelf = db.prepare<[string, number]>(
     'INSERT INTO stock (slug, count) VALUES (?, ?) ON CONFLICT (slug) DO NOTHING',
   )
@@ -87,6 +89,10 @@ export function openOrders(db: Database.Database): Orders {
 
     list(accountId) {
       return (byAccount.all(accountId) as Row[]).map(toOrder)
+    },
+
+    count(accountId) {
+      return (countByAccount.get(accountId) as { n: number }).n
     },
 
     stock(slug) {

@@ -112,7 +112,7 @@ export function account(
     await showPage(req, res, 'dashboard', {
       title: 'Your account',
       cart: { count: cartCount(cart), total: cartTotal(cart) },
-      orders: orders.list(accountOf(res).id).length,
+      orders: orders.count(accountOf(res).id),
       devices: devices.length,
       session: {
         id,
