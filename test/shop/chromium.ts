@@ -1,16 +1,22 @@
 import { existsSync } from 'node:fs'
 import { type Browser, chromium } from 'playwright-core'
-import { onTestFinished, type TestContext } from 'vitest'
+import { afterAll, type TestContext } from 'vitest'
 import { notRun } from '../not-run.js'
 
 const EXECUTABLE = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium'
 
-/** A real browser; its contexts are devices of their own. Without Chromium the test is reported as not run. */
+let running: Promise<Browser> | undefined
+afterAll(async () => (await running)?.close())
+
+/**
+ * A real browser, one for all tests of a file; its contexts are devices of their own. Without Chromium the test is
+ * reported as not run.
+ */
 export async function openChromium(context: TestContext): Promise<Browser> {
   if (!existsSync(EXECUTABLE)) {
     notRun('the shop in a browser', `no Chromium at ${EXECUTABLE} (set CHROMIUM_PATH)`, context)
   }
-  const browser = await chromium.launch({
+  running ??= chromium.launch({
     executablePath: EXECUTABLE,
     args: [
       '--headless',
@@ -23,6 +29,5 @@ export async function openChromium(context: TestContext): Promise<Browser> {
       '--disable-sync',
     ],
   })
-  onTestFinished(() => browser.close())
-  return browser
+  return running
 }

@@ -2,12 +2,16 @@ import { once } from 'node:events'
 import http from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { DEMO } from '../../examples/shop/src/accounts.js'
 import { deviceName } from '../../examples/shop/src/devices.js'
+import { movableClock } from '../../src/testing.js'
 import { createClient } from '../http.js'
-import { openTestShop, sessionIdOf, type TestShop, type Visitor, visitor } from './shop.js'
+import { openTestShop, scratch, sessionIdOf, type TestShop, type Visitor, visitor } from './shop.js'
 
 const PHONE =
   'Mozilla/5.0 (iPhone; CPU iPhone OS 19_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.1 Mobile/15E148 Safari/604.1'
+const HOUR = 60 * 60_000
+const DAY = 24 * HOUR
 const LAPTOP = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0'
 
 test('the list names each device and marks this one', async () => {
@@ -28,6 +32,30 @@ test('the list names each device and marks this one', async () => {
   const { text } = await laptop.get('/devices')
   expect(text.match(/This one/g)).toHaveLength(1)
   expect(text.indexOf('Firefox on Windows')).toBeLessThan(text.indexOf('Safari on iPhone'))
+})
+
+test('a device was first seen at its first visit, and last seen when it was there last', async () => {
+  const start = Date.now() - 5 * DAY
+  const clock = movableClock(start)
+  const shop = await openTestShop({}, scratch(), clock)
+  const phone = visitor(shop)
+  await phone.add('moon-jar')
+  clock.advance(DAY)
+  await phone.signIn()
+  clock.advance(DAY)
+  await phone.get('/dashboard')
+  clock.advance(HOUR)
+  await phone.submit('/confirm', { password: DEMO.password })
+  const laptop = await signedIn(shop, LAPTOP)
+
+  const { devices } = (await laptop.get('/api/devices')).json()
+  expect(devices.find(({ current }: { current: boolean }) => !current)).toMatchObject({
+    firstSeenAt: start,
+    lastSeenAt: start + 2 * DAY + HOUR,
+  })
+  const { text } = await laptop.get('/devices')
+  expect(text).toContain(`<time datetime="${new Date(start).toISOString()}">`)
+  expect(text).toContain('Last seen 3 days ago')
 })
 
 test('a device that is signed out is out at its next request', async () => {

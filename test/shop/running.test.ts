@@ -1,6 +1,8 @@
-import { readFileSync, statSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import http from 'node:http'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import Database from 'libsql'
 import { expect, onTestFinished, test } from 'vitest'
 import { readConfig } from '../../examples/shop/src/config.js'
@@ -35,8 +37,66 @@ test.each([
     { NODE_ENV: 'production', SESSION_SECRET: SECRET, DEMO_ACCOUNT: 'on' },
     /DEMO_ACCOUNT is for development/,
   ],
+  [
+    'a store that nobody knows',
+    { SESSION_STORE: 'redis://localhost' },
+    /Known are "sqlite:".*"memory:"/,
+  ],
+  ['a store without a colon', { SESSION_STORE: 'sqlite' }, /Known are "sqlite:"/],
+  ['a place for what has none', { SESSION_STORE: 'memory:here' }, /Known are "sqlite:"/],
+  ['every origin', { ALLOWED_ORIGINS: '*' }, /"\*" is no origin/],
+  ['the origin null', { ALLOWED_ORIGINS: 'null' }, /"null" is no origin/],
+  ['an origin with a path', { ALLOWED_ORIGINS: 'https://a.example/' }, /is no origin/],
+  ['an empty origin', { ALLOWED_ORIGINS: 'https://a.example,' }, /"" is no origin/],
+  ['an origin that is a script', { ALLOWED_ORIGINS: 'javascript:alert(1)' }, /is no origin/],
 ])('%s is refused with the mend', (_, env, message) => {
   expect(() => readConfig({ DATA_DIR: scratch(), ...env })).toThrow(message)
+})
+
+test('a store that is refused is not quoted: its address may hold a password', () => {
+  const SESSION_STORE = 'postgres://shop:hunter2@db/shop'
+  expect(() => readConfig({ DATA_DIR: scratch(), SESSION_STORE })).toThrow(
+    expect.not.objectContaining({ message: expect.stringContaining('hunter2') }),
+  )
+})
+
+test.each([
+  ['sqlite:', 'sessions.db', true],
+  ['sqlite:elsewhere/s.db', 'elsewhere/s.db', true],
+  ['memory:', 'sessions.db', false],
+])(
+  'with SESSION_STORE=%s sessions are kept in %s after a restart: %s',
+  async (store, file, kept) => {
+    const dataDir = scratch()
+    const env = { SESSION_SECRET: SECRET, SESSION_STORE: store }
+    const before = await openTestShop(env, dataDir)
+    const robin = visitor(before)
+    await robin.signIn()
+    expect((await robin.get('/dashboard')).status).toBe(200)
+    expect(existsSync(join(dataDir, file))).toBe(kept)
+    await before.close()
+    const after = await openTestShop(env, dataDir)
+    const { status } = await createClient(after.url, robin.jar).get('/dashboard')
+    expect(status).toBe(kept ? 200 : 303)
+  },
+)
+
+test('an account becomes admin by a command, which signs it out', async () => {
+  const dataDir = scratch()
+  const server = await startServer(dataDir)
+  const robin = visitor(server)
+  await robin.signIn()
+  const grant = (...args: string[]) =>
+    promisify(execFile)(process.execPath, [join(root, 'examples/shop/dist/grant.js'), ...args], {
+      env: { DATA_DIR: dataDir },
+    })
+  const { stdout } = await grant('ROBIN@stillware.example', 'admin')
+  expect(stdout).toBe('robin@stillware.example has the role admin. Sessions ended: 1.\n')
+  expect((await robin.get('/admin')).status).toBe(303)
+  await robin.signIn()
+  expect((await robin.get('/admin')).status).toBe(200)
+  await expect(grant('nobody@stillware.example', 'admin')).rejects.toMatchObject({ code: 1 })
+  await expect(grant('robin@stillware.example', 'owner')).rejects.toMatchObject({ code: 2 })
 })
 
 test('the data folder does not depend on where the shop is started', () => {
@@ -176,13 +236,13 @@ test('an open keep-alive connection does not hold up the stop', async () => {
 test('the start says where the shop is, and in development who can sign in', async () => {
   const development = await startServer(scratch())
   expect(development.printed()).toMatch(
-    /open at http:\/\/localhost:\d+\n.*robin@stillware\.example/,
+    /open at http:\/\/localhost:\d+\n.*\n.*robin@stillware\.example/,
   )
   const production = await startServer(scratch(), {
     NODE_ENV: 'production',
     SESSION_SECRET: SECRET,
   })
-  expect(production.printed()).not.toContain('robin')
+  expect(production.printed()).not.toContain('@stillware')
 })
 
 test('a wrong setting ends the start with one sentence and no stack', async () => {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Clock } from 'staykept'
 import { onTestFinished } from 'vitest'
 import { DEMO } from '../../examples/shop/src/accounts.js'
 import { openShop, type Shop } from '../../examples/shop/src/app.js'
@@ -16,8 +17,10 @@ export interface TestShop extends Shop {
 export async function openTestShop(
   env: Record<string, string> = {},
   dataDir: string = scratch(),
+  clock?: Clock,
 ): Promise<TestShop> {
-  const shop = await openShop(readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent', ...env }))
+  const config = readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent', ...env })
+  const shop = openShop(config, clock)
   const { url, close } = await serve(shop.app)
   onTestFinished(async () => {
     await close()
@@ -79,6 +82,13 @@ export function visitor({ url }: { url: string }, client: Client = createClient(
       return Object.fromEntries(lines.map(({ product, quantity }) => [product, quantity]))
     },
   }
+}
+
+/** An answer without what differs each time: for comparing two. */
+export function lasting({ status, headers, text }: Answer): unknown {
+  const nonce = /'nonce-([^']+)'/.exec(String(headers['content-security-policy']))?.[1] ?? ''
+  const { date: _, ratelimit: __, 'ratelimit-policy': ___, ...others } = headers
+  return JSON.parse(JSON.stringify({ status, others, text }).replaceAll(nonce, 'NONCE'))
 }
 
 /** The public id in the cookie. */

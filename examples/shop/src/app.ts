@@ -1,25 +1,34 @@
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import express, { type Express } from 'express'
-import helmet from 'helmet'
-import { pino } from 'pino'
-import { pinoHttp } from 'pino-http'
-import type { Sessions } from 'staykept'
+import type { Clock, Sessions } from 'staykept'
 import { openAccounts } from './accounts.js'
+import { openAvatars } from './avatars.js'
 import type { Config } from './config.js'
-import { csrfToken, sameOriginOnly } from './csrf.js'
+import { allowedOriginsOnly } from './cors.js'
+import { formTokens, sameOriginOnly } from './csrf.js'
 import { dateAndTime } from './dates.js'
 import { openDatabase } from './db.js'
 import { errorPage, notFound } from './errors.js'
+import { securityHeaders } from './headers.js'
+import { uploadLimit } from './limits.js'
+import { logging } from './logging.js'
+import { openOrders } from './orders.js'
 import { price } from './products.js'
 import { account } from './routes/account.js'
+import { admin } from './routes/admin.js'
 import { api } from './routes/api.js'
 import { cart } from './routes/cart.js'
 import { artwork, catalogue } from './routes/catalogue.js'
+import { checkout, finishedCheckouts } from './routes/checkout.js'
 import { devices } from './routes/devices.js'
 import { health } from './routes/health.js'
+import { orderHistory } from './routes/orders.js'
+import { password } from './routes/password.js'
+import { profile } from './routes/profile.js'
 import { openSessions } from './sessions.js'
-import { visitor } from './visitor.js'
+import { receivePicture } from './uploads.js'
+import { signedInOnly, visitor } from './visitor.js'
 
 export interface Shop {
   readonly app: Express
@@ -31,10 +40,13 @@ export interface Shop {
 }
 
 /** The whole shop, without a port. The order of the lines below is the order in which a request meets them. */
-export async function openShop(config: Config): Promise<Shop> {
+export function openShop(config: Config, clock: Clock = Date): Shop {
   const db = openDatabase(join(config.dataDir, 'shop.db'))
-  const accounts = await openAccounts(db, { demo: config.demoAccount })
-  const sessions = openSessions(config)
+  const accounts = openAccounts(db, { demo: config.demoAccount })
+  const avatars = openAvatars(db)
+  const orders = openOrders(db)
+  const sessions = openSessions(config, clock)
+  const tokens = formTokens(config.secrets)
   let draining = false
 
   const app = express()
@@ -42,27 +54,38 @@ export async function openShop(config: Config): Promise<Shop> {
   app.set('view engine', 'ejs')
   app.set('view cache', config.production)
   app.set('trust proxy', config.trustProxy)
+  // Each page has a nonce of its own, so no two are the same.
+  app.set('etag', false)
   Object.assign(app.locals, { dateAndTime, price })
 
   app.use(logging(config))
   app.use(securityHeaders())
-  app.use(express.static(join(import.meta.dirname, '../public'), { maxAge: '1h' }))
+  app.use(express.static(join(import.meta.dirname, '../public'), { maxAge: '1h', redirect: false }))
   app.use('/fonts', fonts('figtree'), fonts('fraunces'))
   app.use(artwork())
   app.use(health({ db, sessions, draining: () => draining }))
 
-  app.use(sameOriginOnly())
+  app.use('/api', allowedOriginsOnly(config.allowedOrigins))
+  app.use(sameOriginOnly(config.allowedOrigins))
   app.use(sessions)
   app.use(visitor(accounts))
+  app.use(tokens.issue())
   app.use('/api', express.json({ limit: '20kb' }))
   app.use(express.urlencoded({ extended: false, limit: '20kb', parameterLimit: 50 }))
-  app.use(csrfToken(config.secrets))
+  app.post('/profile/avatar', signedInOnly(), uploadLimit(), receivePicture('avatar'))
+  app.use(tokens.demand())
 
-  app.use(catalogue())
-  app.use(cart())
-  app.use(account(accounts, sessions))
+  app.use(finishedCheckouts(orders))
+  app.use(catalogue(orders))
+  app.use(cart(orders))
+  app.use(checkout(orders, clock))
+  app.use(orderHistory(orders))
+  app.use(account(accounts, avatars, orders, sessions))
+  app.use(password(accounts, sessions, clock))
+  app.use(profile(accounts, avatars))
   app.use(devices(sessions))
-  app.use('/api', api(sessions))
+  app.use(admin(accounts, sessions, clock))
+  app.use('/api', api(accounts, sessions))
 
   app.use(notFound())
   app.use(errorPage())
@@ -80,45 +103,12 @@ export async function openShop(config: Config): Promise<Shop> {
   }
 }
 
-function logging({ logLevel }: Config): express.RequestHandler {
-  return pinoHttp({
-    logger: pino({ level: logLevel }),
-    customLogLevel: (_req, res, error) => (error || res.statusCode >= 500 ? 'error' : 'info'),
-    // No headers and no query: what is written down must open nothing.
-    serializers: {
-      req: ({ id, method, url }) => ({ id, method, path: String(url).split('?')[0] }),
-      res: ({ statusCode }) => ({ statusCode }),
-    },
-  })
-}
-
-function securityHeaders(): express.RequestHandler {
-  return helmet({
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'"],
-        imgSrc: ["'self'"],
-        fontSrc: ["'self'"],
-        connectSrc: ["'self'"],
-        formAction: ["'self'"],
-        frameAncestors: ["'none'"],
-        baseUri: ["'none'"],
-      },
-    },
-    xFrameOptions: { action: 'deny' },
-    // With helmet's `no-referrer` browsers send `Origin: null` even to this site, and the check of it would fail.
-    referrerPolicy: { policy: 'same-origin' },
-  })
-}
-
 /** Two open typefaces from npm: nothing is fetched from anyone else. */
 function fonts(family: 'figtree' | 'fraunces'): express.RequestHandler {
   const found = import.meta.resolve(`@fontsource-variable/${family}/package.json`)
   return express.static(join(dirname(fileURLToPath(found)), 'files'), {
     maxAge: '365d',
     immutable: true,
+    redirect: false,
   })
 }

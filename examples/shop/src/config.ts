@@ -12,9 +12,16 @@ export interface Config {
   readonly secrets: readonly string[]
   /** How many proxies stand in front, or which addresses they have. */
   readonly trustProxy: false | number | string
+  readonly sessionStore: SessionStoreConfig
+  /** Other sites whose scripts may use `/api` with the visitor's session. */
+  readonly allowedOrigins: readonly string[]
   readonly demoAccount: boolean
   readonly logLevel: string
 }
+
+export type SessionStoreConfig =
+  | { readonly kind: 'sqlite'; readonly filename: string }
+  | { readonly kind: 'memory' }
 
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const production = env.NODE_ENV === 'production'
@@ -26,6 +33,8 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     dataDir,
     secrets: readSecrets(env.SESSION_SECRET, production, dataDir),
     trustProxy: readTrustProxy(env.TRUST_PROXY),
+    sessionStore: readSessionStore(env.SESSION_STORE, dataDir),
+    allowedOrigins: readOrigins(env.ALLOWED_ORIGINS),
     demoAccount: readDemoAccount(env.DEMO_ACCOUNT, production),
     logLevel: env.LOG_LEVEL || 'warn',
   }
@@ -79,8 +88,33 @@ function readTrustProxy(value = ''): false | number | string {
   )
 }
 
+function readSessionStore(value: string | undefined, dataDir: string): SessionStoreConfig {
+  const [, kind, place = ''] = /^(\w+):(.*)$/.exec(value || 'sqlite:') ?? []
+  if (kind === 'sqlite') return { kind, filename: resolve(dataDir, place || 'sessions.db') }
+  if (kind === 'memory' && place === '') return { kind }
+  // Not echoed: an address of a database often has a password in it.
+  throw configError(
+    'SESSION_STORE is none that this shop knows. Known are "sqlite:" (a file in DATA_DIR), "sqlite:/path/to/file.db" and ' +
+      '"memory:" (one process, forgets everybody when it stops).',
+  )
+}
+
+function readOrigins(value = ''): string[] {
+  const origins = value.split(',').map((origin) => origin.trim())
+  if (origins.length === 1 && origins[0] === '') return []
+  for (const origin of origins) {
+    // The exact text that browsers send: no path, no slash at the end, no default port. `*` and `null` are nobody.
+    if (/^https?:/.test(origin) && URL.canParse(origin) && new URL(origin).origin === origin)
+      continue
+    throw configError(
+      `ALLOWED_ORIGINS is a list such as "https://app.example.com,https://admin.example.com"; "${origin}" is no origin.`,
+    )
+  }
+  return origins
+}
+
 function readDemoAccount(value: string | undefined, production: boolean): boolean {
   if (!production) return value !== 'off'
   if (!value || value === 'off') return false
-  throw configError('DEMO_ACCOUNT is for development. Remove it: everybody knows its password.')
+  throw configError('DEMO_ACCOUNT is for development. Remove it: everybody knows its passwords.')
 }

@@ -5,14 +5,16 @@ import { sameSitePath } from './return-path.js'
 export interface HttpError extends Error {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
+  /** What the visitor reads, where the status alone says too little. */
+  readonly text?: Text | undefined
 }
 
 export function httpError(
   status: number,
   message: string,
-  headers: Readonly<Record<string, string>> = {},
+  { headers = {}, text }: Pick<HttpError, 'headers' | 'text'> = {},
 ): HttpError {
-  return Object.assign(new Error(message), { status, headers })
+  return Object.assign(new Error(message), { status, headers, text })
 }
 
 /** What a visitor reads. The error's own message is for the log. */
@@ -47,7 +49,7 @@ const TEXTS: Readonly<Record<number, Text>> = {
   },
 }
 
-interface Text {
+export interface Text {
   readonly title: string
   readonly text: string
 }
@@ -73,7 +75,8 @@ export function errorPage(): ErrorRequestHandler {
     if (status >= 500) res.err = error
     const ended = isSessionError(error, 'ERR_SESSION_ENDED')
     if (ended) delete res.locals.account
-    const text = ended ? ENDED : (TEXTS[status] ?? TEXTS[status < 500 ? 400 : 500]!)
+    const own = (error as Partial<HttpError> | undefined)?.text
+    const text = ended ? ENDED : (own ?? TEXTS[status] ?? TEXTS[status < 500 ? 400 : 500]!)
 
     res.status(status).set('Cache-Control', 'no-store')
     if (error instanceof Error && 'headers' in error) res.set(error.headers)
@@ -81,7 +84,11 @@ export function errorPage(): ErrorRequestHandler {
       res.json({ error: { status, title: text.title, detail: text.text } })
     } else {
       const back = sameSitePath(req.get('referer'), `${req.protocol}://${req.host}`)
-      res.render('error', { ...text, status, back: req.method === 'GET' ? undefined : back })
+      const locals = { ...text, status, back: req.method === 'GET' ? undefined : back }
+      res.render('error', locals, (broken: Error | null, page: string) => {
+        if (broken) res.err = broken
+        res.type(broken ? 'text' : 'html').send(broken ? `${text.title}\n\n${text.text}\n` : page)
+      })
     }
   }
 }

@@ -42,17 +42,20 @@ export function registrationProblems(form: {
   password: string
 }): Problems {
   const problems: Problems = {}
-  if (form.name === '') problems.name = 'What shall we call you?'
-  else if (form.name.length > 80 || hasControls(form.name)) {
-    problems.name = 'Up to 80 ordinary characters, please.'
-  }
+  const name = nameProblem(form.name)
+  if (name) problems.name = name
   if (!isEmail(form.email)) problems.email = 'An e-mail address such as ada@example.com.'
   const password = passwordProblem(form)
   if (password) problems.password = password
   return problems
 }
 
-function passwordProblem(form: { name: string; email: string; password: string }): string {
+export function nameProblem(name: string): string {
+  if (name === '') return 'What shall we call you?'
+  return name.length > 80 || hasControls(name) ? 'Up to 80 ordinary characters, please.' : ''
+}
+
+export function passwordProblem(form: { name: string; email: string; password: string }): string {
   const { password } = form
   const length = [...password].length
   if (length < PASSWORD_MIN) {
@@ -76,6 +79,6 @@ export function isEmail(text: string): boolean {
   )
 }
 
-function hasControls(text: string): boolean {
+export function hasControls(text: string): boolean {
   return /\p{C}/u.test(text)
 }

@@ -1,7 +1,8 @@
-import type { Request, RequestHandler } from 'express'
+import type { Request, RequestHandler, Response } from 'express'
 import { ipKeyGenerator, rateLimit } from 'express-rate-limit'
 import { httpError } from './errors.js'
 import { field } from './forms.js'
+import { accountOf } from './visitor.js'
 
 const WINDOW = 15 * 60_000
 
@@ -16,6 +17,16 @@ export function signInLimits(): RequestHandler[] {
   ]
 }
 
+/** The same for who is signed in already: a stolen session must not become a place to guess the password at. */
+export function passwordLimit(): RequestHandler {
+  return limit(10, (_req, res) => accountOf(res).id)
+}
+
+/** Pictures are held in memory while they arrive. */
+export function uploadLimit(): RequestHandler {
+  return limit(60, (_req, res) => accountOf(res).id, { countSuccess: true })
+}
+
 /** Each registration costs a hash and a row. */
 export function registerLimit(): RequestHandler {
   return limit(20, addressOf, { countSuccess: true })
@@ -23,7 +34,7 @@ export function registerLimit(): RequestHandler {
 
 function limit(
   count: number,
-  keyGenerator: (req: Request) => string,
+  keyGenerator: (req: Request, res: Response) => string,
   { countSuccess = false } = {},
 ): RequestHandler {
   return rateLimit({

@@ -1,11 +1,15 @@
 import * as crypto from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { promisify } from 'node:util'
 
 /** OWASP Password Storage: argon2id with 19 MiB, two passes, one lane. */
 const COST: Cost = { memory: 19_456, passes: 2, lanes: 1 }
 
-/** Each hash takes 19 MiB and a thread: a flood of sign-ins waits in line, and a long line is turned away. */
-const PARALLEL = 2
+/**
+ * Each hash takes 19 MiB and a core, and one core is left to everybody else. A flood of sign-ins waits in line, and a
+ * long line is turned away.
+ */
+const PARALLEL = Math.max(1, availableParallelism() - 1)
 const MAX_WAITING = 64
 
 interface Cost {

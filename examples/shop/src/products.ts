@@ -8,6 +8,8 @@ export interface Product {
   readonly line: string
   readonly story: string
   readonly size: string
+  /** How many there were in the kiln. What is left of them is in the database. */
+  readonly fired: number
   readonly vessel: Vessel
 }
 
@@ -20,6 +22,7 @@ export const products: readonly Product[] = [
     story:
       'Thrown a little thicker than it needs to be, so that it keeps its warmth while you read. The foot is left bare: you can feel where the glaze stopped.',
     size: '8 cm high, 280 ml',
+    fired: 240,
     vessel: vessels.cup,
   },
   {
@@ -30,6 +33,7 @@ export const products: readonly Product[] = [
     story:
       'Made the old way, from two halves. The seam shows as a shadow if the light comes from the side, and that is the point of it.',
     size: '31 cm high',
+    fired: 24,
     vessel: vessels.moonJar,
   },
   {
@@ -40,6 +44,7 @@ export const products: readonly Product[] = [
     story:
       'The rim leans out by a few degrees: it stops a spoon, and it stacks. Six of them take up the room of two.',
     size: '15 cm across, 600 ml',
+    fired: 120,
     vessel: vessels.bowl,
   },
   {
@@ -50,6 +55,7 @@ export const products: readonly Product[] = [
     story:
       'A narrow neck that holds a twig upright without wire or foam. Heavy in the base, so that a window left open does not matter.',
     size: '19 cm high',
+    fired: 60,
     vessel: vessels.stem,
   },
   {
@@ -60,6 +66,7 @@ export const products: readonly Product[] = [
     story:
       'The spout is cut sharp under its lip, which is all the secret there is. The lid stays on until the last drop.',
     size: '14 cm high, 750 ml',
+    fired: 36,
     vessel: vessels.teapot,
   },
   {
@@ -70,6 +77,7 @@ export const products: readonly Product[] = [
     story:
       'The handle is pulled, not pressed, and thickest where your thumb rests. It survives a dishwasher and most deadlines.',
     size: '9 cm high, 340 ml',
+    fired: 240,
     vessel: vessels.mug,
   },
   {
@@ -80,6 +88,7 @@ export const products: readonly Product[] = [
     story:
       'Iron in the clay comes through the glaze as small dark freckles. No two firings scatter them alike.',
     size: '28 cm high',
+    fired: 24,
     vessel: vessels.reeds,
   },
   {
@@ -89,6 +98,7 @@ export const products: readonly Product[] = [
     line: 'A small jug with a good beak.',
     story: 'Enough milk for four cups, or gravy for six plates, or daisies for a week.',
     size: '11 cm high, 400 ml',
+    fired: 80,
     vessel: vessels.jug,
   },
   {
@@ -99,6 +109,7 @@ export const products: readonly Product[] = [
     story:
       'Dipped one after another as the bucket emptied, so each came out lighter than the last. Sold as they were fired: together.',
     size: '26 cm across, set of four',
+    fired: 18,
     vessel: vessels.plates,
   },
   {
@@ -109,6 +120,7 @@ export const products: readonly Product[] = [
     story:
       'Unglazed inside, so that the clay drinks the damp and the salt stays loose. Lives beside the stove.',
     size: '10 cm high',
+    fired: 120,
     vessel: vessels.saltPot,
   },
   {
@@ -119,6 +131,7 @@ export const products: readonly Product[] = [
     story:
       'With a hole beneath and a saucer to match. It goes pale when the soil is dry: the pot tells you when to water.',
     size: '13 cm high',
+    fired: 90,
     vessel: vessels.planter,
   },
   {
@@ -129,6 +142,7 @@ export const products: readonly Product[] = [
     story:
       'The dish catches the wax; the black slip makes a small flame look larger. Comes with one candle.',
     size: '9 cm high',
+    fired: 3,
     vessel: vessels.candle,
   },
 ]

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { DEMO } from './accounts.js'
+import { DEMO, DEMO_ADMIN } from './accounts.js'
 import { openShop } from './app.js'
+import { answerBrokenRequests } from './broken-requests.js'
 import { type Config, configError, readConfig } from './config.js'
 import { drainable } from './drain.js'
 
@@ -18,8 +19,9 @@ try {
 }
 
 async function start(config: Config): Promise<void> {
-  const shop = await openShop(config)
+  const shop = openShop(config)
   const server = createServer(shop.app)
+  answerBrokenRequests(server)
   const drain = drainable(server)
 
   server.listen(config.port)
@@ -43,8 +45,13 @@ async function start(config: Config): Promise<void> {
 }
 
 function welcome({ demoAccount }: Config, port: number): void {
-  console.log(`Stillware is open at http://localhost:${port}`)
+  const lines = [`Stillware is open at http://localhost:${port}`]
   if (demoAccount) {
-    console.log(`Demo account, in development only: ${DEMO.email}, password "${DEMO.password}"`)
+    lines.push(
+      'Demo accounts, in development only:',
+      `  ${DEMO.email}, password "${DEMO.password}"`,
+      `  ${DEMO_ADMIN.email}, password "${DEMO_ADMIN.password}": looks after the shop`,
+    )
   }
+  console.log(lines.join('\n'))
 }

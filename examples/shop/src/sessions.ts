@@ -1,14 +1,27 @@
-import { join } from 'node:path'
-import { type Sessions, session } from 'staykept'
+import { type Clock, type Session, type SessionStore, type Sessions, session } from 'staykept'
+import { memoryStore } from 'staykept/memory'
 import { sqliteStore } from 'staykept/sqlite'
 import type { Cart } from './cart.js'
-import type { Config } from './config.js'
+import type { Checkout } from './checkout.js'
+import type { Config, SessionStoreConfig } from './config.js'
 
 const DAY = 24 * 60 * 60_000
+
+/** How long "remember me" remembers. */
+export const REMEMBERED = 30 * DAY
+
+/**
+ * What a visitor takes along into a sign-in. Everything else from before is dropped: somebody may have planted it.
+ * Who signs in once more goes on with the same checkout; an address is nothing for whoever comes next.
+ */
+export function kept(session: Session, accountId: string): ('cart' | 'checkout')[] {
+  return session.info.userId === accountId ? ['cart', 'checkout'] : ['cart']
+}
 
 declare module 'staykept' {
   interface SessionData {
     cart?: Cart
+    checkout?: Checkout
     /** Shown once, on the next page. */
     flash?: Flash
   }
@@ -20,12 +33,22 @@ export interface Flash {
 }
 
 /** Who is signed in is not kept here: the library binds the user itself, and the account is read on each request. */
-export function openSessions({ dataDir, secrets }: Config): Sessions {
+export function openSessions({ secrets, sessionStore }: Config, clock: Clock): Sessions {
   return session({
     secret: secrets,
-    store: sqliteStore({ filename: join(dataDir, 'sessions.db') }),
+    store: openStore(sessionStore),
     cookie: { maxAge: 2 * DAY },
     absoluteTimeout: 14 * DAY,
     devices: true,
+    clock,
   })
+}
+
+function openStore(config: SessionStoreConfig): SessionStore {
+  switch (config.kind) {
+    case 'sqlite':
+      return sqliteStore({ filename: config.filename })
+    case 'memory':
+      return memoryStore()
+  }
 }

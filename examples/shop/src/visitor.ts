@@ -1,7 +1,9 @@
 import type { Request, RequestHandler, Response } from 'express'
+import type { Clock } from 'staykept'
 import type { Account, Accounts } from './accounts.js'
 import { cartCount } from './cart.js'
-import { httpError, wantsJson } from './errors.js'
+import { httpError, type Text, wantsJson } from './errors.js'
+import { sameSitePath } from './return-path.js'
 import type { Flash } from './sessions.js'
 
 declare global {
@@ -12,6 +14,8 @@ declare global {
       /** A fresh form token of this session. */
       csrf?: () => string
       path?: string
+      /** Lets this page's script and style sheet in: see `headers.ts`. */
+      nonce?: string
     }
   }
 }
@@ -25,8 +29,9 @@ export function visitor(accounts: Accounts): RequestHandler {
       if (account) res.locals.account = account
       else await req.session.signOut()
     }
-    // Pages differ by visitor. Those of a signed-in one must not be found by the back button after signing out.
-    res.set('Cache-Control', res.locals.account ? 'private, no-store' : 'private, no-cache')
+    // Pages differ by visitor. The back button shows what was stored without asking whether it still holds: whoever
+    // has a session must not find there what they had before signing out, nor the cart from before the order.
+    res.set('Cache-Control', req.session.info.isNew ? 'private, no-cache' : 'private, no-store')
     res.locals.path = req.path
     next()
   }
@@ -42,9 +47,50 @@ export function signedInOnly(): RequestHandler {
   }
 }
 
+const FRESH = 10 * 60_000
+
+/**
+ * For what a thief of a cookie, or whoever sits down at an open laptop, must not do: asks for the password again where
+ * it was last typed more than ten minutes ago (OWASP ASVS 7.5.1). Stands behind `signedInOnly`.
+ */
+export function freshSignInOnly(clock: Clock): RequestHandler {
+  return function freshSignInOnly(req, res, next) {
+    const { signedInAt = 0 } = req.session.info
+    if (clock.now() - signedInAt <= FRESH) return next()
+    if (wantsJson(req)) return next(httpError(401, 'The sign-in is too old for this.'))
+    const page = sameSitePath(req.get('referer'), `${req.protocol}://${req.host}`)
+    const back = req.method === 'GET' ? req.originalUrl : (page ?? '/dashboard')
+    res.redirect(303, `/confirm?${new URLSearchParams({ return: back })}`)
+  }
+}
+
+const NOT_YOURS: Text = {
+  title: 'Not for this account',
+  text: 'This page is for those who look after the shop. If that is you, ask them to add you.',
+}
+
+/** The role is that of the account as it is now: neither a form nor an old session can claim one. */
+export function adminOnly(): RequestHandler[] {
+  return [
+    signedInOnly(),
+    function adminOnly(_req, res, next) {
+      if (accountOf(res).role === 'admin') next()
+      else next(httpError(403, 'This takes the admin role.', { text: NOT_YOURS }))
+    },
+  ]
+}
+
 /** Behind `signedInOnly`. */
 export function accountOf(res: Response): Account {
   return res.locals.account!
+}
+
+/**
+ * On signing out: what the browser kept of this site goes as well (OWASP ASVS 14.3.1). Not "cookies": that would also
+ * take those of every other site under the same domain; the session's own is cleared by the library.
+ */
+export function forgetPages(res: Response): void {
+  res.set('Clear-Site-Data', '"cache", "storage"')
 }
 
 /** Shows a page, and with it, once, what the request before had to say. */

@@ -2,17 +2,18 @@ import { type Request, Router } from 'express'
 import { cartLines, cartTotal, MAX_PER_LINE, withAdded, withQuantity } from '../cart.js'
 import { httpError } from '../errors.js'
 import { field, wholeNumber } from '../forms.js'
+import type { Orders } from '../orders.js'
 import { findProduct } from '../products.js'
 import { showPage } from '../visitor.js'
 
-export function cart(): Router {
+export function cart(orders: Orders): Router {
   const router = Router()
 
   router.get('/cart', (req, res) => {
     const { cart } = req.session
     return showPage(req, res, 'cart', {
       title: 'Your cart',
-      lines: cartLines(cart),
+      lines: cartLines(cart).map((line) => ({ ...line, stock: orders.stock(line.product.slug) })),
       total: cartTotal(cart),
       max: MAX_PER_LINE,
     })

@@ -1,10 +1,11 @@
 import { Router } from 'express'
 import { draw, drawShelf } from '../artwork.js'
+import type { Orders } from '../orders.js'
 import { findProduct, products } from '../products.js'
 import { vessels } from '../vessels.js'
 import { showPage } from '../visitor.js'
 
-export function catalogue(): Router {
+export function catalogue(orders: Orders): Router {
   const router = Router()
 
   router.get('/', (req, res) => showPage(req, res, 'home', { title: 'Stillware', products }))
@@ -13,7 +14,12 @@ export function catalogue(): Router {
     const product = findProduct(req.params.slug)
     if (!product) return next()
     const others = products.filter((other) => other !== product).slice(0, 4)
-    await showPage(req, res, 'product', { title: product.name, product, others })
+    await showPage(req, res, 'product', {
+      title: product.name,
+      product,
+      stock: orders.stock(product.slug),
+      others,
+    })
   })
 
   return router

@@ -2,7 +2,7 @@ import { Router } from 'express'
 import type { Sessions } from 'staykept'
 import { ago } from '../dates.js'
 import { deviceKind, deviceName } from '../devices.js'
-import { accountOf, showPage, signedInOnly } from '../visitor.js'
+import { accountOf, forgetPages, showPage, signedInOnly } from '../visitor.js'
 
 /** Where am I signed in, and how do I get out of there? */
 export function devices(sessions: Sessions): Router {
@@ -16,7 +16,7 @@ export function devices(sessions: Sessions): Router {
       current: device.current,
       name: deviceName(device.userAgent),
       kind: deviceKind(device.userAgent),
-      firstSeen: device.signedInAt ?? device.createdAt,
+      firstSeen: device.createdAt,
       lastSeen: device.current ? 'now' : ago(device.lastSeenAt),
     }))
     devices.sort((a, b) => Number(b.current) - Number(a.current))
@@ -39,6 +39,7 @@ export function devices(sessions: Sessions): Router {
     const { id } = req.params
     if (id === req.session.id) {
       await req.session.signOut()
+      forgetPages(res)
       return res.redirect(303, '/signed-out')
     }
     // With `userId`, the id of somebody else's session is as good as an unknown one.
