@@ -118,6 +118,55 @@ test('nothing is wider than the window, from 320 to 1440 pixels', async (context
   }
 })
 
+test('the longest words without a space make no page wider', async (context) => {
+  const shop = await openTestShop()
+  const page = await device(await openChromium(context), shop.url, {
+    viewport: { width: 320, height: 800 },
+  })
+  const wide: string[] = []
+  async function measure(): Promise<void> {
+    const width = await page.evaluate('document.documentElement.scrollWidth')
+    if (width !== 320) wide.push(`${page.url()}: ${width}`)
+  }
+  await fillCart(page, 'desk-mug')
+  await page.goto('/sign-in')
+  await signIn(page)
+  await page.goto('/profile')
+  await page.getByLabel('What we call you').fill('W'.repeat(80))
+  await page.getByRole('button', { name: 'Change the name' }).click()
+  await page.getByRole('status').waitFor()
+  await measure()
+  await page.goto('/checkout')
+  await page.getByLabel('Street').fill('W'.repeat(120))
+  await page.getByLabel('Postcode').fill('W'.repeat(12))
+  await page.getByLabel('Town').fill('W'.repeat(80))
+  await page.getByLabel('Country').selectOption('LU')
+  await page.getByRole('button', { name: 'Go on to delivery' }).click()
+  await page.getByLabel('Collected').check()
+  await page.getByRole('button', { name: 'Go on to the review' }).click()
+  await page.getByRole('heading', { name: 'All as it should be?' }).waitFor()
+  await measure()
+  await page.getByRole('button', { name: 'Place the order' }).click()
+  await page.getByText('Thank you.').waitFor()
+  await measure()
+  await page.goto('/dashboard')
+  await measure()
+  await page.context().clearCookies()
+  await page.goto('/sign-in')
+  await signIn(page)
+  await page.getByText('Good to see you').waitFor()
+  await measure()
+  await page.context().clearCookies()
+  await page.goto('/sign-in')
+  await signIn(page, DEMO_ADMIN.email, DEMO_ADMIN.password)
+  await page.goto('/admin')
+  await measure()
+  await page.getByRole('link', { name: 'WWW' }).click()
+  await page.getByRole('heading', { name: 'WWW' }).waitFor()
+  await measure()
+  expect(wide).toEqual([])
+})
+
 /** What axe finds serious on the page as it stands, and how far the page moved while it loaded. */
 async function problemsOf(page: Page): Promise<string[]> {
   const where = `${new URL(page.url()).pathname} "${await page.title()}"`

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { DEMO_ADMIN } from '../../examples/shop/src/accounts.js'
 import { withoutOrdered } from '../../examples/shop/src/checkout.js'
+import { createClient } from '../http.js'
 import {
   ADDRESS,
   buyer,
@@ -28,6 +29,24 @@ test('twenty confirmations at once make one order, and each leads to it', async 
   expect(await robin.cart()).toEqual({})
   const pages = [await robin.get('/orders'), await robin.get('/orders')]
   expect(pages.filter(({ text }) => text.includes('Thank you.'))).toHaveLength(1)
+})
+
+test('confirmations at two servers at once make one order', async () => {
+  const one = await openTestShop()
+  const two = await openTestShop({}, one.dataDir)
+  const robin = await buyer(one, { 'moon-jar': 1 })
+  const form = { ...(await review(robin)), csrf: await robin.token() }
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, (_, i) => {
+      const shop = i % 2 ? one : two
+      return visitor(shop, createClient(shop.url, robin.jar)).submit('/checkout/review', form)
+    }),
+  )
+  const placed = answers.filter((answer) => outcome(answer) === `303 /orders/${form.order}`)
+  expect(placed).toHaveLength(20)
+  expect(ordersIn(one)).toHaveLength(1)
+  expect(stockOf(two, 'moon-jar')).toBe(24 - 1)
+  expect(await robin.cart()).toEqual({})
 })
 
 test('the review sent again after the order leads to the same order', async () => {
