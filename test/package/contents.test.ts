@@ -65,7 +65,7 @@ describe('the packed file', () => {
 })
 
 const SIZE_PACKED = 190_000
-const SIZE_CORE = 185_000
+const SIZE_CORE = 225_000
 
 /** Bytes of the JavaScript that `require('staykept')` may load, comments included. */
 async function compiledSize(parts: readonly string[]): Promise<number> {
