@@ -21,6 +21,7 @@ export default defineConfig({
       // Errors elsewhere are told once, by `tsc` in the gate.
       ignoreSourceErrors: true,
     },
+    globalSetup: ['test/servers/shared.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     reporters: ['default', summary()],

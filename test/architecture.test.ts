@@ -10,13 +10,17 @@ const all = sources()
 /** What each part may import. The first rule that fits a file is its rule. */
 const rules: readonly { of: RegExp; may: RegExp }[] = [
   { of: /^core\//, may: /^(core\/|node:crypto$)/ },
-  {
-    of: /^stores\/sqlite(\/|$)/,
-    may: /^(core\/(store|errors)$|stores\/sqlite\/|node:(fs|module|path|sqlite)$)/,
-  },
   // What stores for SQL have in common is no store: it may be imported by some, and imports none.
   { of: /^stores\/sql\//, may: /^(core\/(store|errors)$|stores\/sql\/)/ },
-  { of: /^stores\//, may: /^(core\/(store|errors)$|stores\/sql\/)/ },
+  // Never another store, and never a client library: those are handed in.
+  ...all
+    .flatMap(({ path }) => /^stores\/(\w+)$/.exec(path)?.[1] ?? [])
+    .map((name) => ({
+      of: new RegExp(`^stores/${name}(/|$)`),
+      may: new RegExp(
+        `^(core/(store|errors)$|stores/(sql|${name})/|node:(crypto|fs|module|path|sqlite)$)`,
+      ),
+    })),
   { of: /^conformance(\/|$)/, may: /^(conformance\/|core\/(store|errors)$|node:assert(\/|$))/ },
   {
     of: /^testing(\/|$)/,
@@ -80,30 +84,27 @@ describe('files', () => {
 describe('entries', () => {
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
-  test('package.json exports exactly what stands at the top of src and in src/stores', () => {
-    const expected = entries().map(({ name }) => (name === 'index' ? '.' : `./${name}`))
-    expect(Object.keys(manifest.exports).sort()).toEqual([...expected, './package.json'].sort())
+  const files = (name: string) => ({
+    import: { types: `./dist/${name}.d.mts`, default: `./dist/${name}.mjs` },
+    require: { types: `./dist/${name}.d.cts`, default: `./dist/${name}.cjs` },
   })
 
-  test('each has its four files, named after it', () => {
-    for (const { name } of entries()) {
-      expect(manifest.exports[name === 'index' ? '.' : `./${name}`]).toEqual({
-        import: { types: `./dist/${name}.d.mts`, default: `./dist/${name}.mjs` },
-        require: { types: `./dist/${name}.d.cts`, default: `./dist/${name}.cjs` },
-      })
-    }
+  test('package.json exports what stands at the top of src and in src/stores, without naming it', () => {
+    expect(manifest.exports).toEqual({
+      '.': files('index'),
+      './*': files('*'),
+      './package.json': './package.json',
+    })
   })
 
   test('each but the main one can be found by the old resolution of TypeScript', () => {
-    const expected = entries()
-      .filter(({ name }) => name !== 'index')
-      .map(({ name }) => [name, [`./dist/${name}.d.cts`]])
-    expect(manifest.typesVersions).toEqual({ '*': Object.fromEntries(expected) })
+    expect(manifest.typesVersions).toEqual({ '*': { '*': ['./dist/*.d.cts', './*'] } })
   })
 
-  test('each has a heading in docs/api.md', () => {
-    const headings = headingsOf('docs/api.md')
-    for (const { name } of entries()) {
+  test('each has a heading in docs/api.md, or a page of its own if it is a store', () => {
+    for (const { name, module } of entries()) {
+      const page = module.startsWith('stores/') ? `docs/${module}.md` : 'docs/api.md'
+      const headings = headingsOf(page)
       const imported = name === 'index' ? 'staykept' : `staykept/${name}`
       expect(
         headings.some((heading) => heading.split(/[\s`:,]+/).includes(imported)),

@@ -1,11 +1,8 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+/// <reference types="vite/types/importMeta.d.ts" />
 import type { SessionStore } from 'staykept'
-import { memoryStore } from 'staykept/memory'
-import { sqliteStore } from 'staykept/sqlite'
 import { onTestFinished } from 'vitest'
-import { farAway } from './processes/far-away.cjs'
+import { notRun } from './not-run.js'
+import type { StoreRig } from './stores/rig.js'
 
 /** One store of each kind, as several processes would open it: every call of the function opens the same data again. */
 export interface StoreUnderTest {
@@ -13,35 +10,38 @@ export interface StoreUnderTest {
   open(): Promise<() => SessionStore>
 }
 
-export const storesUnderTest: readonly StoreUnderTest[] = [
-  {
-    name: 'memory',
-    open: async () => {
-      const store = memoryStore()
-      return () => store
-    },
-  },
-  {
-    name: 'memory, answering later',
-    open: async () => {
-      const store = memoryStore()
-      return () => farAway(store, 0)
-    },
-  },
-  {
-    name: 'sqlite',
-    open: async () => {
-      const folder = await mkdtemp(join(tmpdir(), 'staykept-'))
-      const stores: SessionStore[] = []
-      onTestFinished(async () => {
-        for (const store of stores) await store.close?.()
-        await rm(folder, { recursive: true })
-      })
-      return () => {
-        const store = sqliteStore({ filename: join(folder, 'sessions.db') })
-        stores.push(store)
-        return store
+const modules: Record<string, Record<string, StoreRig>> = import.meta.glob('./stores/*.rig.ts', {
+  eager: true,
+})
+
+/** Every rig whose server is there. */
+export const rigs: readonly StoreRig[] = Object.values(modules)
+  .flatMap((module) => Object.values(module))
+  .filter((rig) => {
+    const why = rig.missing?.()
+    if (why !== undefined) notRun(rig.name, why)
+    return why === undefined
+  })
+
+/** Those that several processes can share. */
+export const sharedRigs: readonly StoreRig[] = rigs.filter((rig) => rig.opener !== undefined)
+
+export const storesUnderTest: readonly StoreUnderTest[] = rigs.map((rig) => ({
+  name: rig.name,
+  async open() {
+    const place = await rig.prepare()
+    const opened: ReturnType<StoreRig['open']>[] = []
+    onTestFinished(async () => {
+      for (const { store, close } of opened) {
+        await store.close?.()
+        await close?.()
       }
-    },
+      await place.remove?.()
+    })
+    return () => {
+      const one = rig.open(place.settings)
+      opened.push(one)
+      return one.store
+    }
   },
-]
+}))

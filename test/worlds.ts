@@ -1,7 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import incumbentSession from 'express-session'
 import { type SessionOptions, type SessionStore, session } from 'staykept'
@@ -10,6 +8,7 @@ import { dist } from './dist.js'
 import { type Client, createClient, createJar, type Jar, serve } from './http.js'
 import { createApp } from './processes/app.cjs'
 import { root } from './run.js'
+import type { StoreRig } from './stores/rig.js'
 
 /** The application of processes/app.cjs, running somewhere. */
 export interface World {
@@ -64,24 +63,30 @@ export interface ProcessSettings {
   readonly options?: Readonly<Record<string, unknown>>
 }
 
-/** Several processes on one SQLite file. */
-export async function sqliteWorld(
+/** Several processes on one place of a store. */
+export async function processWorld(
+  rig: StoreRig,
   settings: readonly ProcessSettings[] = [{}, {}],
-): Promise<World & { readonly filename: string }> {
-  const folder = await mkdtemp(join(tmpdir(), 'staykept-'))
-  const filename = join(folder, 'sessions.db')
+): Promise<World> {
+  const place = await rig.prepare()
   const children: ChildProcess[] = []
-  const urls: string[] = []
-  for (const one of settings) {
-    const { child, message } = await start('main.cjs', { dist: await dist(), filename, ...one })
-    children.push(child)
-    urls.push(`http://127.0.0.1:${(message as { port: number }).port}`)
-  }
   const close = async (): Promise<void> => {
     await Promise.all(children.map(stop))
-    await rm(folder, { recursive: true })
+    await place.remove?.()
   }
-  return { ...world(`sqlite, ${settings.length} processes`, urls, close), filename }
+  const urls: string[] = []
+  try {
+    for (const one of settings) {
+      const told = { dist: await dist(), opener: rig.opener, place: place.settings, ...one }
+      const { child, message } = await start('main.cjs', told)
+      children.push(child)
+      urls.push(`http://127.0.0.1:${(message as { port: number }).port}`)
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return world(`${rig.name}, ${settings.length} processes`, urls, close)
 }
 
 /** Starts a program of test/processes and waits for its first message. */

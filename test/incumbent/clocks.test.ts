@@ -4,8 +4,8 @@ import { movableClock } from 'staykept/testing'
 import { expect, onTestFinished, test } from 'vitest'
 import { createClient, serve } from '../http.js'
 import { createApp } from '../processes/app.cjs'
-import { storesUnderTest } from '../stores-under-test.js'
-import { inParallel, SECRET, sqliteWorld } from '../worlds.js'
+import { sharedRigs, storesUnderTest } from '../stores-under-test.js'
+import { inParallel, processWorld, SECRET } from '../worlds.js'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND
@@ -63,32 +63,38 @@ test('a cookie without maxAge ends on the server after half an hour of silence',
   expect((await browser.get('/me')).status).toBe(401)
 })
 
-test('a server whose clock is an hour behind sends a cookie that browsers keep (B33)', async () => {
-  const behind = { clockError: -HOUR, options: { cookie: { maxAge: 30 * MINUTE } } }
-  const world = await sqliteWorld([behind, behind])
-  onTestFinished(world.close)
-  // The first request of a process already, be it a sign-in or a plain write.
-  const browsers = [world.browser(), world.browser()] as const
-  for (const [index, path] of ['/login', '/set/n'].entries()) {
-    const { cookies } = (await browsers[index]?.at(index).post(path)) ?? {}
-    expect(cookies?.[0]).toMatch(/; Max-Age=43200;/)
-    expect(cookies?.[0]).not.toMatch(/Expires/i)
-  }
-  expect((await browsers[0].at(0).get('/data')).text).toBe('{"user":"ada"}')
-  expect((await browsers[1].at(1).get('/data')).text).toBe('{"n":1}')
-})
+test.each(sharedRigs)(
+  '$name: a server whose clock is an hour behind sends a cookie that browsers keep (B33)',
+  async (rig) => {
+    const behind = { clockError: -HOUR, options: { cookie: { maxAge: 30 * MINUTE } } }
+    const world = await processWorld(rig, [behind, behind])
+    onTestFinished(world.close)
+    // The first request of a process already, be it a sign-in or a plain write.
+    const browsers = [world.browser(), world.browser()] as const
+    for (const [index, path] of ['/login', '/set/n'].entries()) {
+      const { cookies } = (await browsers[index]?.at(index).post(path)) ?? {}
+      expect(cookies?.[0]).toMatch(/; Max-Age=43200;/)
+      expect(cookies?.[0]).not.toMatch(/Expires/i)
+    }
+    expect((await browsers[0].at(0).get('/data')).text).toBe('{"user":"ada"}')
+    expect((await browsers[1].at(1).get('/data')).text).toBe('{"n":1}')
+  },
+)
 
-test('a process whose clock is an hour ahead ends no session of the other (B33)', async () => {
-  const world = await sqliteWorld([{}, { clockError: HOUR }])
-  onTestFinished(world.close)
-  const browsers = await inParallel(200, 20, async (index) => {
-    const browser = world.browser()
-    await browser.at(0).post(`/login?user=user${index}`)
-    return browser
-  })
-  // Whatever it makes of them, it must not end them: not by a visit, a change, or a prune.
-  await inParallel(100, 20, async (index) => browsers[index]?.at(1).get('/me'))
-  await world.browser().at(1).post('/prune')
-  const alive = await inParallel(200, 20, async (index) => browsers[index]?.at(0).get('/me'))
-  expect(alive.map((answer) => answer?.text)).toEqual(browsers.map((_, index) => `user${index}`))
-})
+test.each(sharedRigs)(
+  '$name: a process whose clock is an hour ahead ends no session of the other (B33)',
+  async (rig) => {
+    const world = await processWorld(rig, [{}, { clockError: HOUR }])
+    onTestFinished(world.close)
+    const browsers = await inParallel(200, 20, async (index) => {
+      const browser = world.browser()
+      await browser.at(0).post(`/login?user=user${index}`)
+      return browser
+    })
+    // Whatever it makes of them, it must not end them: not by a visit, a change, or a prune.
+    await inParallel(100, 20, async (index) => browsers[index]?.at(1).get('/me'))
+    await world.browser().at(1).post('/prune')
+    const alive = await inParallel(200, 20, async (index) => browsers[index]?.at(0).get('/me'))
+    expect(alive.map((answer) => answer?.text)).toEqual(browsers.map((_, index) => `user${index}`))
+  },
+)

@@ -4,14 +4,23 @@ import { memoryStore } from 'staykept/memory'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createClient, type Jar } from '../http.js'
 import { farAway } from '../processes/far-away.cjs'
+import { sharedRigs } from '../stores-under-test.js'
 import {
   count,
   incumbentWorld,
   inParallel,
   memoryWorld,
-  sqliteWorld,
+  type ProcessSettings,
+  processWorld,
   type World,
 } from '../worlds.js'
+
+function twoProcesses(settings: ProcessSettings = {}): [string, () => Promise<World>][] {
+  return sharedRigs.map((rig) => [
+    `${rig.name}, two processes`,
+    () => processWorld(rig, [settings, settings]),
+  ])
+}
 
 /** A browser with the cookie as it is now, whatever becomes of it later. */
 function thief(world: World, jar: Jar) {
@@ -97,67 +106,67 @@ function signInOnHeaders(url: string): Promise<{ status: number | undefined; coo
   })
 }
 
-describe.each([
-  ['memory, one process', () => memoryWorld()],
-  ['sqlite, two processes', () => sqliteWorld()],
-])('%s', (_name, open) => {
-  let world: World
-  beforeAll(async () => {
-    world = await open()
-  })
-  afterAll(() => world?.close())
-
-  for (const slow of ['read', 'write'] as const) {
-    test(`no sign-out of 200 is undone by a request in flight that ${slow}s (B1)`, async () => {
-      expect(await countRevived(world, { end: '/logout', slow }, 200)).toBe(0)
+describe.each([['memory, one process', () => memoryWorld()], ...twoProcesses()])(
+  '%s',
+  (_name, open) => {
+    let world: World
+    beforeAll(async () => {
+      world = await open()
     })
+    afterAll(() => world?.close())
 
-    test(`no session of 200 outlives regenerate through a request in flight that ${slow}s (B2)`, async () => {
-      expect(await countRevived(world, { end: '/regenerate', slow }, 200)).toBe(0)
-    })
-  }
-
-  test('1,000 increments through update, 50 at a time, count to 1,000 (B3)', async () => {
-    expect(await countIncrements(world, 1000)).toBe(1000)
-  })
-
-  test('200 different keys written 20 at a time are all kept (B4)', async () => {
-    expect(await countKeys(world, 200)).toBe(200)
-  })
-
-  test('50 one-time tokens, each tried 20 times at once, are redeemed once each (B5)', async () => {
-    expect(await countRedemptions(world)).toEqual(Array(50).fill(1))
-  })
-
-  test('sign-in with 20 requests in flight on the old cookie leaves the user signed in, 200 times', async () => {
-    const states = await inParallel(200, 4, async () => {
-      const browser = world.browser()
-      await browser.post('/begin')
-      // They share the jar: what a late answer says about the cookie counts.
-      const others = Array.from({ length: 20 }, (_, index) => {
-        switch (index % 4) {
-          case 0:
-            return browser.get(`/slow-read?ms=${index % 8}`)
-          case 1:
-            return browser.post(`/slow-write?ms=${index % 8}`)
-          case 2:
-            return browser.post(`/set/key${index}`)
-          default:
-            return browser.post('/increment')
-        }
+    for (const slow of ['read', 'write'] as const) {
+      test(`no sign-out of 200 is undone by a request in flight that ${slow}s (B1)`, async () => {
+        expect(await countRevived(world, { end: '/logout', slow }, 200)).toBe(0)
       })
-      const login = await browser.post('/login')
-      await Promise.all(others)
-      return [login.status, (await browser.get('/me')).status]
+
+      test(`no session of 200 outlives regenerate through a request in flight that ${slow}s (B2)`, async () => {
+        expect(await countRevived(world, { end: '/regenerate', slow }, 200)).toBe(0)
+      })
+    }
+
+    test('1,000 increments through update, 50 at a time, count to 1,000 (B3)', async () => {
+      expect(await countIncrements(world, 1000)).toBe(1000)
     })
-    expect(count(states, ([login, me]) => login !== 200 || me !== 200)).toBe(0)
-  })
-})
+
+    test('200 different keys written 20 at a time are all kept (B4)', async () => {
+      expect(await countKeys(world, 200)).toBe(200)
+    })
+
+    test('50 one-time tokens, each tried 20 times at once, are redeemed once each (B5)', async () => {
+      expect(await countRedemptions(world)).toEqual(Array(50).fill(1))
+    })
+
+    test('sign-in with 20 requests in flight on the old cookie leaves the user signed in, 200 times', async () => {
+      const states = await inParallel(200, 4, async () => {
+        const browser = world.browser()
+        await browser.post('/begin')
+        // They share the jar: what a late answer says about the cookie counts.
+        const others = Array.from({ length: 20 }, (_, index) => {
+          switch (index % 4) {
+            case 0:
+              return browser.get(`/slow-read?ms=${index % 8}`)
+            case 1:
+              return browser.post(`/slow-write?ms=${index % 8}`)
+            case 2:
+              return browser.post(`/set/key${index}`)
+            default:
+              return browser.post('/increment')
+          }
+        })
+        const login = await browser.post('/login')
+        await Promise.all(others)
+        return [login.status, (await browser.get('/me')).status]
+      })
+      expect(count(states, ([login, me]) => login !== 200 || me !== 200)).toBe(0)
+    })
+  },
+)
 
 describe('a redirect is followed on its headers, with the store 10 ms away (B7)', () => {
   test.each([
     ['memory, one process', async () => memoryWorld({}, farAway(memoryStore(), 10))],
-    ['sqlite, two processes', () => sqliteWorld([{ storeDelay: 10 }, { storeDelay: 10 }])],
+    ...twoProcesses({ storeDelay: 10 }),
   ])('%s: 500 of 500 arrive signed in', async (_name, open) => {
     const world = await open()
     onTestFinished(world.close)

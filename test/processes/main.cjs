@@ -1,9 +1,10 @@
 'use strict'
-// One process of several that share a SQLite file. Told what to be by its first argument, and answers with its port.
+// One process of several that share a store. Told what to be by its first argument, and answers with its port.
 
 const { join } = require('node:path')
 
-const { dist, filename, clockError = 0, storeDelay = 0, options = {} } = JSON.parse(process.argv[2])
+const told = JSON.parse(process.argv[2])
+const { dist, opener, place, clockError = 0, storeDelay = 0, options = {} } = told
 
 // Before the library is loaded, so that it never sees the right time.
 if (clockError !== 0) {
@@ -12,13 +13,13 @@ if (clockError !== 0) {
 }
 
 const { session } = require(join(dist, 'index.cjs'))
-const { sqliteStore } = require(join(dist, 'sqlite.cjs'))
 const { createApp } = require('./app.cjs')
 const { farAway } = require('./far-away.cjs')
 
 process.on('warning', () => {})
 
-const store = sqliteStore({ filename })
+const load = (name) => require(join(dist, `${name}.cjs`))
+const { store } = require(join('../stores', opener)).open(load, place)
 const sessions = session({
   secret: 'a secret of more than thirty-two characters',
   store: storeDelay === 0 ? store : farAway(store, storeDelay),

@@ -1,0 +1,3 @@
+'use strict'
+
+exports.open = (load, { filename }) => ({ store: load('sqlite').sqliteStore({ filename }) })
