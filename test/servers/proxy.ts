@@ -1,0 +1,105 @@
+import net, { type AddressInfo } from 'node:net'
+
+/** A stretch of network between a client and a server of this machine, on which things go wrong when a test says so. */
+export interface TcpProxy {
+  readonly port: number
+  /** Connections that were made since it was started. */
+  readonly connections: number
+  /** Connections that are open now. */
+  readonly open: number
+  /** From now on each way takes so many milliseconds longer. */
+  delay(milliseconds: number): void
+  /** Nothing gets through any more, and nobody is told. */
+  hang(): void
+  /** What was held up gets through, and so does the rest. */
+  resume(): void
+  /** Every connection is reset in the middle of whatever it is doing. */
+  reset(): void
+  /** The next bytes that the server sends are lost, and so is their connection: it did what it was asked, nobody hears. */
+  loseNextReply(): void
+  /** Half of the next bytes that the server sends get through, then the connection is closed. */
+  tearNextReply(): void
+  close(): Promise<void>
+}
+
+export async function startProxy(target: number): Promise<TcpProxy> {
+  const pairs = new Set<readonly [net.Socket, net.Socket]>()
+  let milliseconds = 0
+  let held: (() => void)[] | undefined
+  let next: 'lost' | 'torn' | undefined
+  let connections = 0
+
+  const server = net.createServer({ allowHalfOpen: true }, (client) => {
+    connections += 1
+    const upstream = net.connect({ port: target, host: '127.0.0.1', allowHalfOpen: true })
+    const pair = [client, upstream] as const
+    pairs.add(pair)
+    for (const [from, to] of [pair, [upstream, client] as const]) {
+      from.setNoDelay(true)
+      from.on('error', () => {})
+      from.on('data', (chunk: Buffer) => {
+        if (from === upstream && next !== undefined) {
+          const half = next === 'torn' ? chunk.subarray(0, chunk.length / 2) : undefined
+          next = undefined
+          if (half === undefined) return cut(pair)
+          pairs.delete(pair)
+          to.end(half)
+          from.destroy()
+          return
+        }
+        pass(() => to.write(chunk))
+      })
+      from.on('end', () => pass(() => to.end()))
+      from.on('close', () => {
+        pairs.delete(pair)
+        pass(() => to.destroy())
+      })
+    }
+  })
+
+  function pass(deliver: () => void): void {
+    if (held !== undefined) held.push(deliver)
+    else if (milliseconds > 0) setTimeout(deliver, milliseconds)
+    else deliver()
+  }
+
+  function cut(pair: readonly [net.Socket, net.Socket]): void {
+    pairs.delete(pair)
+    for (const socket of pair) socket.resetAndDestroy()
+  }
+
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    port: (server.address() as AddressInfo).port,
+    get connections() {
+      return connections
+    },
+    get open() {
+      return pairs.size
+    },
+    delay(longer) {
+      milliseconds = longer
+    },
+    hang() {
+      held ??= []
+    },
+    resume() {
+      const waiting = held ?? []
+      held = undefined
+      for (const deliver of waiting) deliver()
+    },
+    reset() {
+      for (const pair of pairs) cut(pair)
+    },
+    loseNextReply() {
+      next = 'lost'
+    },
+    tearNextReply() {
+      next = 'torn'
+    },
+    async close() {
+      for (const pair of pairs) cut(pair)
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
