@@ -47,7 +47,9 @@ declare module 'vitest' {
 
 async function startByName(name: string): Promise<SharedServer> {
   if (!/^\w+$/.test(name)) throw new Error(`no server is called '${name}'`)
-  const { start } = (await import(/* @vite-ignore */ `./${name}.ts`)) as { start(): Promise<SharedServer> }
+  const { start } = (await import(/* @vite-ignore */ `./${name}.ts`)) as {
+    start(): Promise<SharedServer>
+  }
   return start()
 }
 
