@@ -38,6 +38,8 @@ export type {
   PingResult,
   SessionRecord,
   SessionStore,
+  StoreConcern,
+  StoreConcernCode,
   StoreEvent,
   StoreKey,
   StoreLimits,

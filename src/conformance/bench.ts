@@ -20,6 +20,7 @@ type OptionalMethod =
   | 'deleteExpired'
   | 'watch'
   | 'ping'
+  | 'reconnect'
   | 'close'
 
 /** What a case works with. */
@@ -114,6 +115,7 @@ export function asked(store: SessionStore): AskedStore {
     revocationMark: ask('revocationMark'),
     deleteExpired: ask('deleteExpired'),
     ping: ask('ping'),
+    reconnect: ask('reconnect'),
   } as AskedStore
 }
 

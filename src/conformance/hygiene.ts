@@ -1,6 +1,6 @@
 import { strict as assert } from 'node:assert'
-import type { SessionStore } from '../core/store.js'
-import type { Group } from './bench.js'
+import type { SessionRecord, SessionStore } from '../core/store.js'
+import { assertSameRecord, type Group } from './bench.js'
 
 export const hygiene: Group = {
   name: 'hygiene',
@@ -36,6 +36,34 @@ export const hygiene: Group = {
         Math.abs(now - Date.now()) < DAY,
         `The engine says ${now}, here it is ${Date.now()}`,
       )
+    },
+
+    'what ping has to say of the set-up is a list of codes with words': async ({ raw, store }) => {
+      if (raw.ping === undefined) return
+      const { concerns = [] } = await store.ping()
+      assert.ok(Array.isArray(concerns))
+      for (const { code, message } of concerns) {
+        assert.match(code, /^WARN_SESSION_[A-Z_]+$/)
+        assert.ok(message.length > 0, `${code} has no message`)
+      }
+    },
+
+    'a store goes on with a new connection as with the old one': async ({ raw, ...bench }) => {
+      if (raw.reconnect === undefined) return
+      const key = bench.key()
+      const record = bench.record()
+      await bench.store.create(key, record, bench.now)
+      await bench.store.reconnect()
+      const deadline = Date.now() + RECONNECTED_WITHIN
+      const load = (): Promise<SessionRecord | undefined> => bench.store.load(key, bench.now)
+      let loaded = await load().catch((error: unknown) => error)
+      while (loaded instanceof Error && Date.now() < deadline) {
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        loaded = await load().catch((error: unknown) => error)
+      }
+      if (loaded instanceof Error) throw loaded
+      assertSameRecord(loaded as SessionRecord | undefined, record)
+      assert.equal(await bench.store.delete(key, bench.now), true)
     },
 
     'two stores that were opened share nothing': async (bench) => {
@@ -92,12 +120,15 @@ const CAPABILITIES = [
   'deleteExpired',
   'watch',
   'ping',
+  'reconnect',
   'close',
 ] as const satisfies readonly (keyof SessionStore)[]
 
 const DAY = 86_400_000
 
 const MANY = 8
+
+const RECONNECTED_WITHIN = 2_000
 
 /** How many resources of each kind keep the process alive. */
 function openResources(): Map<string, number> {

@@ -4,7 +4,7 @@ import type { SessionEventListener, SessionEvents } from './events.js'
 import type { CoreOptions } from './options.js'
 import type { Random } from './random.js'
 import { readRecord, type StoredSession, type UserId } from './record.js'
-import type { KeyedRecord, MaybePromise, SessionStore, StoreKey } from './store.js'
+import type { KeyedRecord, MaybePromise, SessionStore, StoreConcern, StoreKey } from './store.js'
 import type { StoreOperation } from './store-calls.js'
 import { checkUserId } from './user-id.js'
 
@@ -25,6 +25,7 @@ export interface ListedSession {
 }
 
 export interface CheckResult {
+  /** Whether the store answers and can do its work. */
   readonly ok: boolean
   /** The name of the store. */
   readonly store: string
@@ -32,6 +33,8 @@ export interface CheckResult {
   readonly latency: number | undefined
   /** Milliseconds that the store's clock is ahead of ours; 0 where they agree within 5 s. */
   readonly clockOffset: number
+  /** What the store says is wrong with the set-up of its engine. */
+  readonly concerns: readonly StoreConcern[]
   readonly error?: unknown
 }
 
@@ -65,7 +68,7 @@ export interface SessionManager {
   /** Removes expired sessions now; otherwise it happens by itself every `pruneInterval`. Answers how many went. */
   prune(): Promise<number>
 
-  /** Asks the store whether it answers. Never rejects: what is wrong is in the result. */
+  /** Asks the store whether it answers and can do its work. Never rejects: what is wrong is in the result. */
   check(): Promise<CheckResult>
 
   /** Waits for pending touches, stops every timer and closes the store. */
@@ -157,10 +160,12 @@ export function createSessions(
 
     async check() {
       try {
-        const { latency, clockOffset } = await engine.upkeep.check()
-        return { ok: true, store: store.name, latency, clockOffset }
+        const { error, ...health } = await engine.upkeep.check()
+        const result = { store: store.name, ...health }
+        return error === undefined ? { ok: true, ...result } : { ok: false, ...result, error }
       } catch (error) {
-        return { ok: false, store: store.name, latency: undefined, clockOffset: 0, error }
+        const nothing = { latency: undefined, clockOffset: 0, concerns: [] }
+        return { ok: false, store: store.name, ...nothing, error }
       }
     },
 

@@ -116,8 +116,21 @@ export interface SessionStore {
    */
   watch?(listener: (event: StoreEvent) => void): () => void
 
-  /** Proves that the engine answers. Says the engine's own clock where it has one. */
+  /**
+   * Proves that the engine answers; rejects only where it does not. Says the engine's own clock where it has one, and in
+   * `concerns` what is wrong with the engine's set-up. While the store is down it is called about once a second, so it
+   * asks little each time; what it learnt of the set-up it may keep for a minute, but not over a new connection.
+   */
   ping?(): MaybePromise<PingResult>
+
+  /**
+   * Lets go of the connections that the store has and makes new ones. Called after calls and pings went unanswered for
+   * some seconds: a connection can be dead without its client noticing (the other end lost power, a firewall forgot it).
+   * Calls under way may reject; changes among them count as unknown and are not sent again. Resolves when the new
+   * connection is being made; that it answers is for the next `ping` to prove. For clients that notice by themselves
+   * there is no need of it.
+   */
+  reconnect?(): MaybePromise<void>
 
   /**
    * Lets go of timers, files and connections that the store opened itself, and of nothing that was handed to it. May be
@@ -170,7 +183,32 @@ export interface StoreLimits {
 export interface PingResult {
   /** The engine's clock, milliseconds since 1970. The core corrects its own by the difference. */
   readonly now?: number | undefined
+  /** What is wrong with the set-up of the engine; absent or empty where nothing is. */
+  readonly concerns?: readonly StoreConcern[] | undefined
 }
+
+/** Something about an engine that its operator has to know. Told once as a warning, and in every `sessions.check()`. */
+export interface StoreConcern {
+  readonly code: StoreConcernCode
+  /** What is wrong, what comes of it, and the mend: `maxmemory-policy is allkeys-lru, so …; set it to noeviction`. */
+  readonly message: string
+}
+
+/**
+ * - `WARN_SESSION_EVICTION`: the engine may drop sessions that are alive
+ * - `WARN_SESSION_NO_PERSISTENCE`: what was acknowledged may be lost when the engine restarts
+ * - `WARN_SESSION_PERMISSION`: the engine does not let this user do what the store has to
+ * - `WARN_SESSION_READ_ONLY`: the engine takes no changes, as a replica does
+ * - `WARN_SESSION_STORE_VERSION`: the engine is too old
+ *
+ * With one of the last three the store cannot do its work, and `sessions.check()` says that it is not ok.
+ */
+export type StoreConcernCode =
+  | 'WARN_SESSION_EVICTION'
+  | 'WARN_SESSION_NO_PERSISTENCE'
+  | 'WARN_SESSION_PERMISSION'
+  | 'WARN_SESSION_READ_ONLY'
+  | 'WARN_SESSION_STORE_VERSION'
 
 export type StoreEvent =
   | { readonly type: 'changed'; readonly key: StoreKey }

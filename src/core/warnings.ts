@@ -1,3 +1,5 @@
+import type { StoreConcernCode } from './store.js'
+
 /** Every warning has a code, is a heading in `docs/errors.md`, and is said once. */
 export type SessionWarningCode =
   | 'WARN_SESSION_CACHEABLE'
@@ -9,7 +11,9 @@ export type SessionWarningCode =
   | 'WARN_SESSION_LISTENER'
   | 'WARN_SESSION_MEMORY_STORE'
   | 'WARN_SESSION_SECRET'
+  | 'WARN_SESSION_STORE'
   | 'WARN_SESSION_TRUST_PROXY'
+  | StoreConcernCode
 
 export interface SessionWarning {
   readonly code: SessionWarningCode

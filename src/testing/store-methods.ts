@@ -1,6 +1,6 @@
 import type { SessionStore } from '../core/store.js'
 
-/** The methods of a store that answer something and so can fail: all but `watch` and `close`. */
+/** The methods of a store that answer something and so can fail: all but `watch`, `reconnect` and `close`. */
 export type StoreMethod =
   | 'load'
   | 'create'
@@ -41,7 +41,7 @@ export function wrapStore<Store extends SessionStore>(
 ): Store {
   const wrapped: Record<string, unknown> = { name: inner.name }
   if (inner.limits !== undefined) wrapped.limits = inner.limits
-  for (const method of ['watch', 'close'] as const) {
+  for (const method of ['watch', 'reconnect', 'close'] as const) {
     if (inner[method] !== undefined) wrapped[method] = inner[method].bind(inner)
   }
   for (const method of STORE_METHODS) {

@@ -44,6 +44,32 @@ export const wrongConnections: Record<string, BrokenStore> = {
     caughtBy: 'lost replies: a delete whose reply is lost rejects, was sent once, and stands',
   },
 
+  'never answers again once it was told to reconnect': {
+    mutation({ correct }) {
+      let isGone = false
+      return {
+        load: async (key, now) => {
+          if (isGone) throw new Error('The client is closed')
+          return correct.load(key, now)
+        },
+        reconnect() {
+          isGone = true
+        },
+      }
+    },
+    caughtBy: 'hygiene: a store goes on with a new connection as with the old one',
+  },
+
+  'says what is wrong with its engine in a word of its own': {
+    mutation: ({ correct }) => ({
+      async ping() {
+        const concern = { code: 'EVICTION', message: 'allkeys-lru' }
+        return { ...(await correct.ping()), concerns: [concern as never] }
+      },
+    }),
+    caughtBy: 'hygiene: what ping has to say of the set-up is a list of codes with words',
+  },
+
   'loads from what this process has read before': {
     mutation({ engine, correct }) {
       const cache = new Map<StoreKey, SessionRecord>()

@@ -130,6 +130,7 @@ export function referenceStore(engine: Engine, wire: Wire): Required<SessionStor
     },
 
     ping: () => wire.send(() => ({ now: Date.now() })),
+    reconnect: () => undefined,
     close: () => undefined,
   }
 }
