@@ -81,10 +81,27 @@ function wrap({ name, module }) {
     write('index.d.cts', callableTypes(compiled))
     return
   }
+  if (values.includes('default')) {
+    wrapWithDefault(name, compiled, values)
+    return
+  }
   write(`${name}.cjs`, `module.exports = require('${compiled}')\n`)
   write(`${name}.mjs`, `import m from '${compiled}'\nexport const { ${list} } = m\n`)
   write(`${name}.d.mts`, `export * from '${compiled}'\n`)
   write(`${name}.d.cts`, `export * from '${compiled}'\n`)
+}
+
+/** `export *` leaves a default out, and `module.exports = require(…)` does not show one to whoever reads types. */
+function wrapWithDefault(name, compiled, values) {
+  const named = values.filter((value) => value !== 'default').join(', ')
+  const lines = values.map((value) => `exports.${value} = m.${value}\n`)
+  const esModule = "Object.defineProperty(exports, '__esModule', { value: true })\n"
+  write(`${name}.cjs`, `const m = require('${compiled}')\n${esModule}${lines.join('')}`)
+  const start = `import m from '${compiled}'\n`
+  write(`${name}.mjs`, `${start}export const { ${named} } = m\nexport default m.default\n`)
+  const types = `export * from '${compiled}'\nexport { default } from '${compiled}'\n`
+  write(`${name}.d.mts`, types)
+  write(`${name}.d.cts`, types)
 }
 
 /** `require('staykept')` is the function `session`, with every other name on it. */

@@ -145,11 +145,14 @@ describe.each(storesUnderTest)('P7, $name', ({ open }) => {
   })
 
   test('prune removes what has ended, and nothing else', async () => {
-    const { site: shop, clock } = await site()
+    const clock = movableClock()
+    const store = (await open())()
+    const shop = await openSite(store, { clock })
     const gone = await signedIn(shop)
     const kept = await signedIn(shop, { maxAge: 2 * HOUR })
     clock.advance(45 * MINUTE)
-    expect(await shop.sessions.prune()).toBe(1)
+    // An engine that removes by itself leaves nothing to prune.
+    expect(await shop.sessions.prune()).toBe(store.deleteExpired === undefined ? 0 : 1)
     expect(await userOf(gone)).toBe(null)
     expect(await userOf(kept)).toBe('ada')
   })

@@ -1,0 +1,170 @@
+import type { SessionRecord, SessionStore, StoreKey, WriteResult } from '../core/store.js'
+import { connectionOf, type IoredisClient, type NodeRedisClient } from './redis/client.js'
+import { createCommands } from './redis/commands.js'
+import { recentSet } from './redis/recent.js'
+import { decodeRecord, encodeRecord, encodeTime, keepFor } from './redis/record-text.js'
+import { CREATE, TOUCH, UPDATE } from './redis/scripts.js'
+import { createUserIndex } from './redis/user-index.js'
+
+export type { IoredisClient, NodeRedisClient } from './redis/client.js'
+
+export interface RedisStoreOptions {
+  /**
+   * A client, pool, cluster or sentinel of node-redis 5 or 6, a client or cluster of ioredis 5 or 6, or of iovalkey. The
+   * rest of the application may use it too. The store neither opens nor closes it.
+   */
+  readonly client: NodeRedisClient | IoredisClient
+  /** What all its keys begin with: 1 to 64 letters, digits and `: . _ - /`. Default `'staykept:'`. */
+  readonly prefix?: string | undefined
+}
+
+/**
+ * Keeps sessions in Redis from 6.2 on, or in Valkey: one server, one that Sentinel watches, or a cluster. All processes
+ * that use the same server and prefix share them.
+ *
+ * Throws a `TypeError` for a wrong option or a client that it cannot use.
+ */
+export function redisStore(options: RedisStoreOptions): SessionStore {
+  const { client, prefix = 'staykept:' } = checked(options)
+  const connection = connectionOf(client)
+  const commands = createCommands(connection)
+  const start = connection.keyPrefix + prefix
+  const users = createUserIndex(commands, start)
+  /** Versions of records without a user: where a sign-in starts from one, the user's index is written first. */
+  const anonymous = recentSet(REMEMBERED)
+
+  function read(value: string, now: number): SessionRecord {
+    const record = decodeRecord(value, now)
+    if (record.userId === undefined) anonymous.add(record.version)
+    return record
+  }
+
+  function result(answer: unknown, now: number): WriteResult {
+    if (Array.isArray(answer)) return { outcome: 'conflict', record: read(answer[0], now) }
+    return Number(answer) === 1 ? UPDATED : MISSING
+  }
+
+  /**
+   * Writes a record of a user that may not stand in the user's index yet. The entry comes first. Where the connection
+   * keeps the order of what it is given, both travel together.
+   */
+  async function writeListed(
+    key: StoreKey,
+    record: SessionRecord,
+    now: number,
+    write: () => Promise<unknown>,
+  ): Promise<unknown> {
+    const userId = record.userId as string
+    const enlist = (): Promise<unknown> => users.enlist(userId, key, record, now)
+    if (!connection.isOrdered) {
+      await enlist()
+      return write()
+    }
+    const [entry, written] = await Promise.allSettled([enlist(), write()])
+    if (entry.status === 'rejected') {
+      try {
+        await enlist()
+      } catch (error) {
+        // A session that is in no list is one that nobody can end.
+        commands.write(start + key, 'getdel', start + key).catch(() => {})
+        throw error
+      }
+    }
+    if (written.status === 'rejected') throw written.reason
+    return written.value
+  }
+
+  return {
+    name: 'redis',
+
+    async load(key, now) {
+      const value = await commands.read(start + key, 'get', start + key)
+      if (typeof value !== 'string') return undefined
+      const record = read(value, now)
+      return record.expiresAt > now ? record : undefined
+    },
+
+    async create(key, record, now) {
+      const args = [String(now), keepFor(record.expiresAt, now), encodeRecord(record)]
+      const write = (): Promise<unknown> => commands.run(CREATE, start + key, ...args)
+      if (record.userId === undefined) anonymous.add(record.version)
+      const answer =
+        record.userId === undefined ? await write() : await writeListed(key, record, now, write)
+      return Number(answer) === 1
+    },
+
+    async update(key, record, expectedVersion, now) {
+      const { userId = '', version, expiresAt } = record
+      const kept = keepFor(expiresAt, now)
+      const args = [expectedVersion, String(now), kept, encodeRecord(record), userId]
+      const write = (): Promise<unknown> => commands.run(UPDATE, start + key, ...args)
+      const writeAll = (): Promise<unknown> =>
+        writeListed(key, record, now, () => commands.run(UPDATE, start + key, ...args, 'listed'))
+      if (userId === '') anonymous.add(version)
+      else if (anonymous.has(expectedVersion)) return result(await writeAll(), now)
+      const answer = await write()
+      return result(Number(answer) === UNLISTED ? await writeAll() : answer, now)
+    },
+
+    async touch(key, expectedVersion, lastSeenAt, expiresAt, now) {
+      const times = encodeTime(lastSeenAt) + encodeTime(expiresAt)
+      const args = [expectedVersion, String(now), keepFor(expiresAt, now), times]
+      return result(await commands.run(TOUCH, start + key, ...args), now)
+    },
+
+    async delete(key, now) {
+      const value = await commands.write(start + key, 'getdel', start + key)
+      if (typeof value !== 'string') return false
+      const { userId, version, expiresAt } = decodeRecord(value, now)
+      // Sent, not waited for: an entry without a record does no harm.
+      if (userId !== undefined) users.strike(userId, [key]).catch(() => {})
+      return version !== '' && expiresAt > now
+    },
+
+    listByUser: users.list,
+    deleteByUser: users.endAll,
+    revocationMark: users.mark,
+
+    async ping() {
+      const [seconds, microseconds] = (await commands.read(start, 'time')) as [unknown, unknown]
+      return { now: Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000) }
+    },
+
+    close() {
+      commands.close()
+    },
+  }
+}
+
+/** `new RedisStore({ client })` is `redisStore({ client })`, for those who come from connect-redis. */
+export const RedisStore: new (options: RedisStoreOptions) => SessionStore = function RedisStore(
+  options: RedisStoreOptions,
+): SessionStore {
+  return redisStore(options)
+} as never
+
+export default RedisStore
+
+/** What UPDATE answers where the user's index has to be written first. */
+const UNLISTED = 2
+/** Enough for the sign-ins of some minutes; a sign-in whose record is not remembered takes two commands more. */
+const REMEMBERED = 8192
+
+const UPDATED: WriteResult = Object.freeze({ outcome: 'updated' })
+const MISSING: WriteResult = Object.freeze({ outcome: 'missing' })
+
+function checked(options: RedisStoreOptions): RedisStoreOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw new TypeError('redisStore takes an object: redisStore({ client })')
+  }
+  const { client: _client, prefix, ...others } = options
+  for (const name of Object.keys(others)) {
+    throw new TypeError(`redisStore has no option "${name}": it takes client and prefix`)
+  }
+  if (prefix !== undefined && !/^[\w:./-]{1,64}$/.test(String(prefix))) {
+    throw new TypeError(
+      `redisStore needs 1 to 64 letters, digits and : . _ - / as prefix, such as 'myapp:', not '${String(prefix)}': others mean something in a pattern of keys, or to a cluster`,
+    )
+  }
+  return options
+}

@@ -1,0 +1,118 @@
+import type { Connection } from './connection.js'
+import { explain, isRefusal, mayBeSentAgain } from './refusals.js'
+import type { Script } from './scripts.js'
+
+/** How the store speaks to the engine: what fails here says what to do about it, and whether it was executed. */
+export interface Commands {
+  /** A command that changes nothing. Sent once more where the connection broke before its answer. */
+  read(key: string, ...command: string[]): Promise<unknown>
+  write(key: string, ...command: string[]): Promise<unknown>
+  /**
+   * Runs a script: with its text the first time, then by its name. The engine forgets scripts (SCRIPT FLUSH, a restart, a
+   * replica that takes over), and says so before it executes anything: then the text goes again.
+   */
+  run(script: Script, key: string, ...args: string[]): Promise<unknown>
+  /** As `run`, always with the text: it cannot come back for being forgotten, so nothing overtakes it. */
+  runText(script: Script, key: string, ...args: string[]): Promise<unknown>
+  close(): void
+}
+
+/**
+ * How long a call waits for a connection, in milliseconds: then it says that there is none, before the core gives it up
+ * without a word. The queue of the client library has no such end, and would send the call when nobody waits any more.
+ */
+const PATIENCE = 800
+const LOOK_EVERY = 10
+
+interface Waiting {
+  readonly until: number
+  readonly go: () => void
+  readonly giveUp: (error: unknown) => void
+}
+
+export function createCommands(connection: Connection): Commands {
+  const sent = new Set<Script>()
+  let waiting: Waiting[] = []
+  let timer: ReturnType<typeof setInterval> | undefined
+  let isClosed = false
+
+  async function send(key: string, command: readonly string[]): Promise<unknown> {
+    if (isClosed || connection.state() !== 'ready') await connected()
+    return connection.send(key, command)
+  }
+
+  function connected(): Promise<void> | undefined {
+    if (isClosed) throw explain.closedStore()
+    if (connection.state() === 'closed') throw explain.closed(connection)
+    return new Promise((go, giveUp) => {
+      waiting.push({ until: performance.now() + PATIENCE, go, giveUp })
+      timer ??= setInterval(look, LOOK_EVERY)
+    })
+  }
+
+  function look(): void {
+    const state = isClosed ? 'closed' : connection.state()
+    const now = performance.now()
+    const all = waiting
+    waiting = []
+    for (const one of all) {
+      if (state === 'ready') one.go()
+      else if (isClosed) one.giveUp(explain.closedStore())
+      else if (state === 'closed') one.giveUp(explain.closed(connection))
+      else if (now >= one.until) one.giveUp(explain.unreachable(connection, PATIENCE))
+      else waiting.push(one)
+    }
+    if (waiting.length > 0) return
+    clearInterval(timer)
+    timer = undefined
+  }
+
+  async function read(key: string, ...command: string[]): Promise<unknown> {
+    try {
+      return await send(key, command)
+    } catch (error) {
+      if (!mayBeSentAgain(error)) throw explain.failure(error, connection, 'read')
+    }
+    try {
+      return await send(key, command)
+    } catch (error) {
+      throw explain.failure(error, connection, 'read')
+    }
+  }
+
+  async function write(key: string, ...command: string[]): Promise<unknown> {
+    try {
+      return await send(key, command)
+    } catch (error) {
+      throw explain.failure(error, connection, 'write')
+    }
+  }
+
+  async function run(script: Script, key: string, ...args: string[]): Promise<unknown> {
+    if (!sent.has(script)) {
+      sent.add(script)
+      return runText(script, key, ...args)
+    }
+    try {
+      return await send(key, ['evalsha', script.sha, '1', key, ...args])
+    } catch (error) {
+      if (!isRefusal(error, 'NOSCRIPT')) throw explain.failure(error, connection, 'write')
+    }
+    return runText(script, key, ...args)
+  }
+
+  function runText(script: Script, key: string, ...args: string[]): Promise<unknown> {
+    return write(key, 'eval', script.text, '1', key, ...args)
+  }
+
+  return {
+    read,
+    write,
+    run,
+    runText,
+    close() {
+      isClosed = true
+      if (timer !== undefined) look()
+    },
+  }
+}

@@ -1,0 +1,49 @@
+/** One client of the application, whatever library it is from, as the store uses it. */
+export interface Connection {
+  /** For messages: what made it. */
+  readonly kind: string
+  /** Whether two commands that are sent in one tick are executed in that order. */
+  readonly isOrdered: boolean
+  /** What the application's client puts before every key. */
+  readonly keyPrefix: string
+  /**
+   * `ready`: a command is on its way at once. `waiting`: the client looks for a connection. `closed`: it was never
+   * opened, was closed, or gave up.
+   */
+  state(): 'ready' | 'waiting' | 'closed'
+  /**
+   * Sends one command, once. It goes where `key` lives. Rejects with what the library says; a command that was written
+   * when its connection broke is rejected, and never sent again by the library.
+   */
+  send(key: string, command: readonly string[]): Promise<unknown>
+  /** What went wrong last with the client's connections. */
+  lastError(): unknown
+}
+
+/** What every client has that can be listened to. */
+export interface Emitter {
+  on(event: 'error', listener: (error: unknown) => void): unknown
+  listenerCount(event: 'error'): number
+}
+
+const troubles = new WeakMap<object, { error: unknown }>()
+
+/**
+ * Remembers the last error of a client: it says why there is no connection. One listener for each client, however many
+ * stores it has, because EventEmitter warns of more than ten.
+ *
+ * node-redis ends the process where nobody listens for 'error': with a listener of ours an outage cannot do that. ioredis
+ * writes such errors to the console, and should go on doing so.
+ */
+export function rememberErrors(client: Emitter, alsoWhereNobodyListens: boolean): () => unknown {
+  const known = troubles.get(client)
+  if (known !== undefined) return () => known.error
+  const trouble = { error: undefined as unknown }
+  if (alsoWhereNobodyListens || client.listenerCount('error') > 0) {
+    troubles.set(client, trouble)
+    client.on('error', (error) => {
+      trouble.error = error
+    })
+  }
+  return () => trouble.error
+}

@@ -1,0 +1,96 @@
+import { isSessionError, storeError } from '../../core/errors.js'
+import type { Connection } from './connection.js'
+
+/** What goes wrong between the store and the engine, each as one sentence with what to do about it. */
+export const explain = {
+  failure(error: unknown, connection: Connection, call: 'read' | 'write'): Error {
+    if (isSessionError(error)) return error
+    const code = codeOf(error)
+    if (code !== undefined) {
+      const told = REFUSALS[code] ?? 'refused a command: its answer stands in the cause'
+      const executed = code === 'OOM' ? 'full' : 'no'
+      return storeError(`Redis ${told}`, { cause: error, executed })
+    }
+    const message = messageOf(error)
+    if (/^The client is closed$/.test(message)) return explain.closed(connection, error)
+    const isUnsent = call === 'read' || UNSENT.test(message)
+    return storeError(
+      `the connection to Redis failed${message === '' ? '' : ` (${message})`}${isUnsent ? '' : '; whether the change was made is unknown'}`,
+      { cause: error, executed: isUnsent ? 'no' : 'unknown' },
+    )
+  },
+
+  unreachable(connection: Connection, milliseconds: number): Error {
+    const cause = connection.lastError()
+    const reason = cause === undefined ? '' : ` (${messageOf(cause)})`
+    return storeError(
+      `no connection to Redis for ${milliseconds} ms${reason}: the client goes on looking for one`,
+      { cause, executed: 'no' },
+    )
+  },
+
+  closed(connection: Connection, cause: unknown = connection.lastError()): Error {
+    return storeError(
+      'the Redis client is not open: call its connect() once at start, and close it after the last request only',
+      { cause, executed: 'no' },
+    )
+  },
+
+  closedStore(): Error {
+    return storeError('the Redis store was closed', { executed: 'no' })
+  },
+}
+
+/** Whether the engine answered `code`: it executed nothing then. */
+export function isRefusal(error: unknown, code: string): boolean {
+  return codeOf(error) === code
+}
+
+/** Whether a read failed for its connection only. */
+export function mayBeSentAgain(error: unknown): boolean {
+  return !isSessionError(error) && codeOf(error) === undefined && !UNSENT.test(messageOf(error))
+}
+
+/**
+ * The code that an error of the engine begins with. Redis 6 puts one that a script met inside:
+ * `ERR Error running script (call to f_…): @user_script:7: -OOM command not allowed …`.
+ */
+function codeOf(error: unknown): string | undefined {
+  const message = messageOf(error)
+  const code = /^([A-Z][A-Z0-9_]+) /.exec(message)?.[1]
+  if (code !== 'ERR') return code
+  return /: -?([A-Z]{3,}) /.exec(message)?.[1] ?? code
+}
+
+function messageOf(error: unknown): string {
+  return String((error as { message?: unknown } | undefined)?.message ?? '')
+}
+
+/** What client libraries say of a command that they did not write to a connection, or that no node of a cluster took. */
+const UNSENT =
+  /^The client is (closed|offline)|^The queue is full|^Connection is closed\.$|enableOfflineQueue options is false|^Reached the max retries per request|^None of startup nodes is available|^None of the root nodes is available|^Too many Cluster redirections|^Timeout waiting for a client/
+
+const REFUSALS: Readonly<Record<string, string>> = {
+  OOM: 'has no room left (maxmemory is reached, and nothing may be evicted): raise maxmemory, or find out what else is stored there. Nothing was changed; it goes on by itself',
+  READONLY:
+    'is a read-only replica: connect to the primary (or through Sentinel or a cluster client, which find it)',
+  WRONGTYPE:
+    'keeps something else under a key of the sessions: give the sessions a prefix of their own with the option prefix',
+  NOPERM:
+    'does not let this user do what the sessions need: docs/stores/redis.md has the rule for ACL SETUSER',
+  NOAUTH: 'asks for a password: give username and password to the client',
+  WRONGPASS: 'does not accept this username and password: correct them at the client',
+  MISCONF:
+    'refuses writes because it cannot save to its disk: free space there, or look into its log',
+  CLUSTERDOWN: 'is a cluster of which a part is down: look at CLUSTER INFO',
+  MOVED:
+    'is a node of a cluster, and this client knows only this node: make it with createCluster (node-redis) or new Redis.Cluster (ioredis)',
+  ASK: 'is a node of a cluster, and this client knows only this node: make it with createCluster (node-redis) or new Redis.Cluster (ioredis)',
+  CROSSSLOT: 'refused a command for keys of several slots: report this, it should not happen',
+  LOADING: 'is loading its data after a start: wait until it is done',
+  BUSY: 'is busy with a script that does not end: SCRIPT KILL ends it, if it has not written yet',
+  MASTERDOWN: 'is a replica that has lost its primary: connect to the primary',
+  NOREPLICAS:
+    'refuses writes because too few replicas are connected (min-replicas-to-write): bring them back',
+  TRYAGAIN: 'is moving this key to another node: it goes on by itself in a moment',
+}
