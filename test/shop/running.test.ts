@@ -233,10 +233,14 @@ test('an open keep-alive connection does not hold up the stop', async () => {
   expect(Date.now() - started).toBeLessThan(2_000)
 })
 
-test('the start says where the shop is, and in development who can sign in', async () => {
-  const development = await startServer(scratch())
+test('the start says where the shop is and its sessions are, and in development who can sign in', async () => {
+  const dataDir = scratch()
+  const development = await startServer(dataDir)
   expect(development.printed()).toMatch(
-    /open at http:\/\/localhost:\d+\n.*\n.*robin@stillware\.example/,
+    /open at http:\/\/localhost:\d+\nSessions are kept in (.*)\n.*\n.*robin@stillware\.example/,
+  )
+  expect(development.printed()).toContain(
+    `Sessions are kept in SQLite, in ${join(dataDir, 'sessions.db')}\n`,
   )
   const production = await startServer(scratch(), {
     NODE_ENV: 'production',

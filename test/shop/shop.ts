@@ -20,7 +20,7 @@ export async function openTestShop(
   clock?: Clock,
 ): Promise<TestShop> {
   const config = readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent', ...env })
-  const shop = openShop(config, clock)
+  const shop = await openShop(config, clock)
   const { url, close } = await serve(shop.app)
   onTestFinished(async () => {
     await close()

@@ -12,7 +12,7 @@ import { openDatabase } from './db.js'
 import { errorPage, notFound } from './errors.js'
 import { securityHeaders } from './headers.js'
 import { uploadLimit } from './limits.js'
-import { logging } from './logging.js'
+import { logging, openLog, storeTrouble } from './logging.js'
 import { openOrders } from './orders.js'
 import { price } from './products.js'
 import { account } from './routes/account.js'
@@ -35,17 +35,18 @@ export interface Shop {
   readonly sessions: Sessions
   /** Says "not ready" from now on. */
   drain(): void
-  /** Lets go of the databases. */
+  /** Lets go of the databases, also where one does not answer. */
   close(): Promise<void>
 }
 
 /** The whole shop, without a port. The order of the lines below is the order in which a request meets them. */
-export function openShop(config: Config, clock: Clock = Date): Shop {
+export async function openShop(config: Config, clock: Clock = Date): Promise<Shop> {
+  const log = openLog(config)
   const db = openDatabase(join(config.dataDir, 'shop.db'))
   const accounts = openAccounts(db, { demo: config.demoAccount })
   const avatars = openAvatars(db)
   const orders = openOrders(db)
-  const sessions = openSessions(config, clock)
+  const { sessions, close } = await openSessions(config, clock, storeTrouble(log))
   const tokens = formTokens(config.secrets)
   let draining = false
 
@@ -58,7 +59,7 @@ export function openShop(config: Config, clock: Clock = Date): Shop {
   app.set('etag', false)
   Object.assign(app.locals, { dateAndTime, price })
 
-  app.use(logging(config))
+  app.use(logging(log))
   app.use(securityHeaders())
   app.use(express.static(join(import.meta.dirname, '../public'), { maxAge: '1h', redirect: false }))
   app.use('/fonts', fonts('figtree'), fonts('fraunces'))
@@ -97,7 +98,7 @@ export function openShop(config: Config, clock: Clock = Date): Shop {
       draining = true
     },
     async close() {
-      await sessions.close()
+      await close()
       db.close()
     },
   }

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { configError } from './config-error.js'
+import { readSessionStore } from './session-store.js'
+import type { SessionPlace } from './stores/place.js'
 
 /** What the surroundings decide. Read once, at start; nothing else reads the environment. */
 export interface Config {
@@ -12,16 +15,12 @@ export interface Config {
   readonly secrets: readonly string[]
   /** How many proxies stand in front, or which addresses they have. */
   readonly trustProxy: false | number | string
-  readonly sessionStore: SessionStoreConfig
+  readonly sessionStore: SessionPlace
   /** Other sites whose scripts may use `/api` with the visitor's session. */
   readonly allowedOrigins: readonly string[]
   readonly demoAccount: boolean
   readonly logLevel: string
 }
-
-export type SessionStoreConfig =
-  | { readonly kind: 'sqlite'; readonly filename: string }
-  | { readonly kind: 'memory' }
 
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const production = env.NODE_ENV === 'production'
@@ -38,11 +37,6 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     demoAccount: readDemoAccount(env.DEMO_ACCOUNT, production),
     logLevel: env.LOG_LEVEL || 'warn',
   }
-}
-
-/** A setting that has to be mended by the person who starts the shop: shown without a stack. */
-export function configError(message: string): Error {
-  return Object.assign(new Error(message), { name: 'ConfigError' })
 }
 
 function readPort(value = '3000'): number {
@@ -85,17 +79,6 @@ function readTrustProxy(value = ''): false | number | string {
   if (value !== 'true') return value
   throw configError(
     'TRUST_PROXY must say how many proxies stand in front (TRUST_PROXY=1) or which (TRUST_PROXY=loopback).',
-  )
-}
-
-function readSessionStore(value: string | undefined, dataDir: string): SessionStoreConfig {
-  const [, kind, place = ''] = /^(\w+):(.*)$/.exec(value || 'sqlite:') ?? []
-  if (kind === 'sqlite') return { kind, filename: resolve(dataDir, place || 'sessions.db') }
-  if (kind === 'memory' && place === '') return { kind }
-  // Not echoed: an address of a database often has a password in it.
-  throw configError(
-    'SESSION_STORE is none that this shop knows. Known are "sqlite:" (a file in DATA_DIR), "sqlite:/path/to/file.db" and ' +
-      '"memory:" (one process, forgets everybody when it stops).',
   )
 }
 

@@ -14,7 +14,7 @@ if (role !== 'customer' && role !== 'admin') {
 const config = readConfig(process.env)
 const db = openDatabase(join(config.dataDir, 'shop.db'))
 const accounts = openAccounts(db, { demo: config.demoAccount })
-const sessions = openSessions(config, Date)
+const { sessions, close } = await openSessions(config, Date, () => {})
 
 const account = accounts.search(email).find((one) => one.email === email.toLowerCase())
 if (account && accounts.setRole(account.id, role)) {
@@ -24,5 +24,5 @@ if (account && accounts.setRole(account.id, role)) {
   console.error(`There is no account ${email}.`)
   process.exitCode = 1
 }
-await sessions.close()
+await close()
 db.close()

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { DEMO, DEMO_ADMIN } from './accounts.js'
 import { openShop } from './app.js'
 import { answerBrokenRequests } from './broken-requests.js'
-import { type Config, configError, readConfig } from './config.js'
+import { type Config, readConfig } from './config.js'
+import { configError } from './config-error.js'
 import { drainable } from './drain.js'
 
 /** Platforms kill 10 s after SIGTERM at the earliest. */
@@ -19,7 +20,7 @@ try {
 }
 
 async function start(config: Config): Promise<void> {
-  const shop = openShop(config)
+  const shop = await openShop(config)
   const server = createServer(shop.app)
   answerBrokenRequests(server)
   const drain = drainable(server)
@@ -44,8 +45,11 @@ async function start(config: Config): Promise<void> {
   process.once('SIGINT', stop)
 }
 
-function welcome({ demoAccount }: Config, port: number): void {
-  const lines = [`Stillware is open at http://localhost:${port}`]
+function welcome({ demoAccount, sessionStore }: Config, port: number): void {
+  const lines = [
+    `Stillware is open at http://localhost:${port}`,
+    `Sessions are kept in ${sessionStore.name}`,
+  ]
   if (demoAccount) {
     lines.push(
       'Demo accounts, in development only:',

@@ -1,9 +1,7 @@
-import { type Clock, type Session, type SessionStore, type Sessions, session } from 'staykept'
-import { memoryStore } from 'staykept/memory'
-import { sqliteStore } from 'staykept/sqlite'
+import { type Clock, type Session, type Sessions, session } from 'staykept'
 import type { Cart } from './cart.js'
 import type { Checkout } from './checkout.js'
-import type { Config, SessionStoreConfig } from './config.js'
+import type { Config } from './config.js'
 
 const DAY = 24 * 60 * 60_000
 
@@ -32,23 +30,32 @@ export interface Flash {
   readonly text: string
 }
 
+export interface OpenedSessions {
+  readonly sessions: Sessions
+  /** Ends also while the store does not answer. */
+  close(): Promise<void>
+}
+
 /** Who is signed in is not kept here: the library binds the user itself, and the account is read on each request. */
-export function openSessions({ secrets, sessionStore }: Config, clock: Clock): Sessions {
-  return session({
+export async function openSessions(
+  { secrets, sessionStore }: Config,
+  clock: Clock,
+  onTrouble: (error: unknown) => void,
+): Promise<OpenedSessions> {
+  const { store, close } = await sessionStore.open(onTrouble)
+  const sessions = session({
     secret: secrets,
-    store: openStore(sessionStore),
+    store,
     cookie: { maxAge: 2 * DAY },
     absoluteTimeout: 14 * DAY,
     devices: true,
     clock,
   })
-}
-
-function openStore(config: SessionStoreConfig): SessionStore {
-  switch (config.kind) {
-    case 'sqlite':
-      return sqliteStore({ filename: config.filename })
-    case 'memory':
-      return memoryStore()
+  return {
+    sessions,
+    async close() {
+      await sessions.close().catch(onTrouble)
+      await close?.()
+    },
   }
 }
