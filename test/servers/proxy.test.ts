@@ -24,8 +24,11 @@ test('a proxy passes on, delays, holds up, loses and tears what servers say', as
   expect(await say(proxy, 'never heard')).toBe('cut off after nothing')
   proxy.tearNextReply()
   expect(await say(proxy, 'torn')).toBe('cut off after to')
+  proxy.loseReplyTo((request) => request.includes('secret'))
   expect(await say(proxy, 'all well again')).toBe('all well again')
-  expect(proxy.connections).toBe(6)
+  expect(await say(proxy, 'a secret')).toBe('cut off after nothing')
+  expect(await say(proxy, 'a secret')).toBe('a secret')
+  expect(proxy.connections).toBe(8)
 })
 
 /** A proxy before a server that says again what it hears. */

@@ -17,6 +17,11 @@ export interface TcpProxy {
   reset(): void
   /** The next bytes that the server sends are lost, and so is their connection: it did what it was asked, nobody hears. */
   loseNextReply(): void
+  /**
+   * As `loseNextReply`, for the reply to the first request of which `isIt` says so. It is shown what a client sends, as
+   * text, until then.
+   */
+  loseReplyTo(isIt: (request: string) => boolean): void
   /** Half of the next bytes that the server sends get through, then the connection is closed. */
   tearNextReply(): void
   close(): Promise<void>
@@ -27,6 +32,7 @@ export async function startProxy(target: number): Promise<TcpProxy> {
   let milliseconds = 0
   let held: (() => void)[] | undefined
   let next: 'lost' | 'torn' | undefined
+  let isIt: ((request: string) => boolean) | undefined
   let connections = 0
 
   const server = net.createServer({ allowHalfOpen: true }, (client) => {
@@ -34,10 +40,16 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     const upstream = net.connect({ port: target, host: '127.0.0.1', allowHalfOpen: true })
     const pair = [client, upstream] as const
     pairs.add(pair)
+    let isDoomed = false
     for (const [from, to] of [pair, [upstream, client] as const]) {
       from.setNoDelay(true)
       from.on('error', () => {})
       from.on('data', (chunk: Buffer) => {
+        if (from === client && isIt?.(chunk.toString())) {
+          isIt = undefined
+          isDoomed = true
+        }
+        if (from === upstream && isDoomed) return cut(pair)
         if (from === upstream && next !== undefined) {
           const half = next === 'torn' ? chunk.subarray(0, chunk.length / 2) : undefined
           next = undefined
@@ -93,6 +105,9 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     },
     loseNextReply() {
       next = 'lost'
+    },
+    loseReplyTo(found) {
+      isIt = found
     },
     tearNextReply() {
       next = 'torn'

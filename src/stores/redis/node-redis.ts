@@ -64,7 +64,8 @@ const READY: Readonly<Record<Kind, (client: NodeRedis) => boolean>> = {
   client: (client) => client.isReady === true,
   // It does not say. A call that finds no connection waits in the pool.
   pool: () => true,
-  cluster: (client) => (client.masters?.length ?? 0) > 0,
+  // 5 does not say; before it has found the nodes it fails with a TypeError of its own.
+  cluster: (client) => client.isReady ?? (client.masters?.length ?? 0) > 0,
   sentinel: (client) => client.isReady === true,
 }
 
