@@ -21,7 +21,7 @@ describe('the packed file', () => {
     const others = tarball.files.filter(
       (path) =>
         !/^dist\/[\w/-]+\.(cjs|mjs|js|d\.ts|d\.cts|d\.mts)$/.test(path) &&
-        !/^docs\/[\w/-]+\.md$/.test(path) &&
+        !/^docs\/[\w/-]+\.(md|sql)$/.test(path) &&
         !['dist/cjs/package.json', 'package.json', 'README.md', 'LICENSE', 'CHANGELOG.md'].includes(
           path,
         ),

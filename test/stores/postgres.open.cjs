@@ -1,0 +1,18 @@
+'use strict'
+
+exports.open = (load, { port, client, schema }) => {
+  const { pool, close } = exports.openPool({ port, client })
+  return { store: load('postgres').postgresStore({ pool, schema }), close }
+}
+
+/** A pool of five connections, of `pg` or of `postgres`, which is postgres.js. */
+exports.openPool = ({ port, client, ...settings }) => {
+  const login = { host: '127.0.0.1', port, user: 'postgres', database: 'postgres', max: 5 }
+  if (client === 'postgres') {
+    const sql = require('postgres')({ ...login, ...settings })
+    return { pool: sql, close: () => sql.end({ timeout: 1 }) }
+  }
+  const { Pool } = require('pg')
+  const pool = new Pool({ ...login, connectionTimeoutMillis: 1000, ...settings })
+  return { pool, close: () => pool.end() }
+}
