@@ -3,6 +3,7 @@ import { connectionOf, type IoredisClient, type NodeRedisClient } from './redis/
 import { createCommands } from './redis/commands.js'
 import { recentSet } from './redis/recent.js'
 import { decodeRecord, encodeRecord, encodeTime, keepFor } from './redis/record-text.js'
+import { createRecovery } from './redis/recovery.js'
 import { CREATE, TOUCH, UPDATE } from './redis/scripts.js'
 import { createUserIndex } from './redis/user-index.js'
 
@@ -27,7 +28,8 @@ export interface RedisStoreOptions {
 export function redisStore(options: RedisStoreOptions): SessionStore {
   const { client, prefix = 'staykept:' } = checked(options)
   const connection = connectionOf(client)
-  const commands = createCommands(connection)
+  const recovery = createRecovery(connection)
+  const commands = createCommands(connection, recovery)
   const start = connection.keyPrefix + prefix
   const users = createUserIndex(commands, start)
   /** Versions of records without a user: where a sign-in starts from one, the user's index is written first. */
@@ -130,7 +132,10 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
       return { now: Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000) }
     },
 
+    reconnect: recovery.reconnect,
+
     close() {
+      recovery.close()
       commands.close()
     },
   }

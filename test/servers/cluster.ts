@@ -23,6 +23,8 @@ export async function start({ nodeTimeout = 2000 } = {}): Promise<RedisCluster> 
       const args = [
         ...['--cluster-enabled', 'yes', '--cluster-node-timeout', String(nodeTimeout)],
         ...['--cluster-port', String(await freePort())],
+        // Else the whole cluster refuses everything while one primary is being replaced.
+        ...['--cluster-require-full-coverage', 'no'],
         ...['--repl-diskless-sync-delay', '0', '--cluster-replica-validity-factor', '0'],
       ]
       return startRedis({ args })

@@ -1,5 +1,5 @@
 import net, { type AddressInfo } from 'node:net'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { startProxy, type TcpProxy } from './proxy.js'
 
 test('a proxy passes on, delays, holds up, loses and tears what servers say', async () => {
@@ -29,6 +29,20 @@ test('a proxy passes on, delays, holds up, loses and tears what servers say', as
   expect(await say(proxy, 'a secret')).toBe('cut off after nothing')
   expect(await say(proxy, 'a secret')).toBe('a secret')
   expect(proxy.connections).toBe(8)
+})
+
+test('a proxy silences the connections that are open, and no other', async () => {
+  const proxy = await echo()
+  const heard: string[] = []
+  const old = net.connect(proxy.port, '127.0.0.1')
+  onTestFinished(() => void old.destroy())
+  old.setEncoding('utf8').on('data', (text: string) => heard.push(text))
+  old.write('before')
+  await vi.waitFor(() => expect(heard).toEqual(['before']))
+  proxy.silence()
+  old.write('after')
+  expect(await say(proxy, 'another')).toBe('another')
+  expect(heard).toEqual(['before'])
 })
 
 /** A proxy before a server that says again what it hears. */

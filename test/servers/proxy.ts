@@ -11,6 +11,8 @@ export interface TcpProxy {
   delay(milliseconds: number): void
   /** Nothing gets through any more, and nobody is told. */
   hang(): void
+  /** Connections that are open now carry nothing any more, and nobody is told. New ones are as they should be. */
+  silence(): void
   /** What was held up gets through, and so does the rest. */
   resume(): void
   /** Every connection is reset in the middle of whatever it is doing. */
@@ -29,6 +31,7 @@ export interface TcpProxy {
 
 export async function startProxy(target: number): Promise<TcpProxy> {
   const pairs = new Set<readonly [net.Socket, net.Socket]>()
+  const silent = new WeakSet<readonly [net.Socket, net.Socket]>()
   let milliseconds = 0
   let held: (() => void)[] | undefined
   let next: 'lost' | 'torn' | undefined
@@ -45,6 +48,7 @@ export async function startProxy(target: number): Promise<TcpProxy> {
       from.setNoDelay(true)
       from.on('error', () => {})
       from.on('data', (chunk: Buffer) => {
+        if (silent.has(pair)) return
         if (from === client && isIt?.(chunk.toString())) {
           isIt = undefined
           isDoomed = true
@@ -61,7 +65,9 @@ export async function startProxy(target: number): Promise<TcpProxy> {
         }
         pass(() => to.write(chunk))
       })
-      from.on('end', () => pass(() => to.end()))
+      from.on('end', () => {
+        if (!silent.has(pair)) pass(() => to.end())
+      })
       from.on('close', () => {
         pairs.delete(pair)
         pass(() => to.destroy())
@@ -94,6 +100,9 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     },
     hang() {
       held ??= []
+    },
+    silence() {
+      for (const pair of pairs) silent.add(pair)
     },
     resume() {
       const waiting = held ?? []

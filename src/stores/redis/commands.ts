@@ -1,4 +1,5 @@
 import type { Connection } from './connection.js'
+import type { Recovery } from './recovery.js'
 import { explain, isRefusal, mayBeSentAgain } from './refusals.js'
 import type { Script } from './scripts.js'
 
@@ -30,7 +31,7 @@ interface Waiting {
   readonly giveUp: (error: unknown) => void
 }
 
-export function createCommands(connection: Connection): Commands {
+export function createCommands(connection: Connection, { watch }: Recovery): Commands {
   const sent = new Set<Script>()
   let waiting: Waiting[] = []
   let timer: ReturnType<typeof setInterval> | undefined
@@ -38,7 +39,7 @@ export function createCommands(connection: Connection): Commands {
 
   async function send(key: string, command: readonly string[]): Promise<unknown> {
     if (isClosed || connection.state() !== 'ready') await connected()
-    return connection.send(key, command)
+    return watch(connection.send(key, command))
   }
 
   function connected(): Promise<void> | undefined {

@@ -1,10 +1,8 @@
 /** One client of the application, whatever library it is from, as the store uses it. */
 export interface Connection {
-  /** For messages: what made it. */
-  readonly kind: string
   /** Whether two commands that are sent in one tick are executed in that order. */
   readonly isOrdered: boolean
-  /** What the application's client puts before every key. */
+  /** What the application's client puts before every key, and leaves to us. */
   readonly keyPrefix: string
   /**
    * `ready`: a command is on its way at once. `waiting`: the client looks for a connection. `closed`: it was never
@@ -18,6 +16,22 @@ export interface Connection {
   send(key: string, command: readonly string[]): Promise<unknown>
   /** What went wrong last with the client's connections. */
   lastError(): unknown
+  /** The primaries that it is connected to now: one, or those of a cluster. */
+  primaries(): readonly Primary[]
+  /**
+   * Of a cluster: looks up again which node has which keys, by asking one that has just answered. Without one it asks
+   * where it began.
+   */
+  refresh?(witness: Primary | undefined): Promise<void>
+}
+
+/** One server that holds data, by itself. */
+export interface Primary {
+  /** Differs from that of other servers, and from its own on another connection. For comparing only. */
+  readonly id: string
+  send(command: readonly string[]): Promise<unknown>
+  /** Lets go of its connection and makes a new one. Absent where the library gives no way to. */
+  renew?(): void
 }
 
 /** What every client has that can be listened to. */

@@ -1,23 +1,35 @@
-import { type Connection, type Emitter, rememberErrors } from './connection.js'
+import { type Connection, type Emitter, type Primary, rememberErrors } from './connection.js'
 
 /** What the store uses of ioredis 5 and 6 and of iovalkey: of a single client, one behind Sentinel, or a cluster. */
 export interface Ioredis extends Emitter {
   readonly status: string
-  readonly options: object
+  readonly options: IoredisSettings
   readonly isCluster?: boolean
-  readonly stream?: Cork | undefined
+  readonly connectionEpoch?: number
+  readonly stream?: Stream | undefined
   call(name: string, ...args: string[]): Promise<unknown>
   sendCommand(command: Command): Promise<unknown>
   connect(): Promise<unknown>
+  disconnect(reconnect: boolean): void
+  nodes?(role: 'master'): readonly Ioredis[]
+  refreshSlotsCache?(done: (error?: unknown) => void): void
+}
+
+interface IoredisSettings {
+  readonly role?: unknown
+  readonly scaleReads?: unknown
+  readonly host?: unknown
+  readonly port?: unknown
 }
 
 interface Command {
   pipelineIndex?: number
 }
 
-interface Cork {
+interface Stream {
   cork(): void
   uncork(): void
+  destroy(): void
 }
 
 export function isIoredis(client: object): client is Ioredis {
@@ -31,40 +43,10 @@ export function isIoredis(client: object): client is Ioredis {
 }
 
 export function ioredis(client: Ioredis): Connection {
+  assertReadsPrimaries(client)
   const isCluster = client.isCluster === true
-  let corked: Cork | undefined
-
-  /** All commands of one turn of the event loop in one write: ioredis would make a system call for each. */
-  function cork(): void {
-    const { stream } = client
-    if (corked !== undefined || isCluster || stream === undefined) return
-    corked = stream
-    stream.cork()
-    setImmediate(() => {
-      stream.uncork()
-      corked = undefined
-    })
-  }
-
-  /**
-   * The client as its own methods see it, with two differences. Commands do not go into its automatic pipelines. And
-   * each is marked as a part of a pipeline that lost its beginning: such a one is rejected when the connection breaks
-   * (`abortIncompletePipelines` in event_handler.js), where others are sent again, as autoResendUnfulfilledCommands says
-   * for a single client and retryDelayOnFailover for a cluster.
-   */
-  const view: Ioredis = Object.create(client, {
-    options: { value: Object.create(client.options, { enableAutoPipelining: { value: false } }) },
-    sendCommand: {
-      value: (command: Command) => {
-        command.pipelineIndex = -1
-        cork()
-        return client.sendCommand(command)
-      },
-    },
-  })
-
+  const send = sender(client)
   return {
-    kind: isCluster ? 'ioredis cluster' : 'ioredis client',
     isOrdered: !isCluster,
     // ioredis puts it there itself.
     keyPrefix: '',
@@ -75,7 +57,83 @@ export function ioredis(client: Ioredis): Connection {
       if (client.status === 'wait') client.connect().catch(() => {})
       return 'waiting'
     },
-    send: (_key, [name = '', ...args]) => view.call(name, ...args),
+    send: (_key, command) => send(command),
     lastError: rememberErrors(client, false),
+    ...(isCluster ? clusterParts(client) : { primaries: () => [primaryOf(client, send)] }),
   }
+}
+
+function clusterParts(client: Ioredis): Pick<Connection, 'primaries' | 'refresh'> {
+  const senders = new WeakMap<Ioredis, Primary['send']>()
+  return {
+    primaries: () =>
+      (client.nodes?.('master') ?? [])
+        .filter(({ status }) => status === 'ready')
+        .map((node) => {
+          const send = senders.get(node) ?? sender(node)
+          senders.set(node, send)
+          return primaryOf(node, send)
+        }),
+    async refresh() {
+      if (client.refreshSlotsCache === undefined) return
+      await new Promise<void>((done) => client.refreshSlotsCache?.(() => done()))
+    },
+  }
+}
+
+function primaryOf(client: Ioredis, send: Primary['send']): Primary {
+  const { host, port } = client.options
+  return {
+    id: `${host}:${port} ${client.connectionEpoch}`,
+    send,
+    renew() {
+      // disconnect() would wait two seconds for the other end to take its leave.
+      if (client.stream) client.stream.destroy()
+      else client.disconnect(true)
+    },
+  }
+}
+
+/**
+ * Sends through the client as its own methods see it, with two differences. Commands do not go into its automatic
+ * pipelines. And each is marked as a part of a pipeline that lost its beginning: such a one is rejected when the connection
+ * breaks (`abortIncompletePipelines` in event_handler.js), where others are sent again, as autoResendUnfulfilledCommands
+ * says for a single client and retryDelayOnFailover for a cluster.
+ */
+function sender(client: Ioredis): Primary['send'] {
+  let corked: Stream | undefined
+
+  /** All commands of one turn of the event loop in one write: ioredis would make a system call for each. */
+  function cork(): void {
+    const { stream } = client
+    if (corked !== undefined || stream === undefined) return
+    corked = stream
+    stream.cork()
+    setImmediate(() => {
+      stream.uncork()
+      corked = undefined
+    })
+  }
+
+  const view: Ioredis = Object.create(client, {
+    options: { value: Object.create(client.options, { enableAutoPipelining: { value: false } }) },
+    sendCommand: {
+      value: (command: Command) => {
+        command.pipelineIndex = -1
+        cork()
+        return client.sendCommand(command)
+      },
+    },
+  })
+  return ([name = '', ...args]) => view.call(name, ...args)
+}
+
+/** A session that has just been stored is not there yet on a replica, and one that was ended still is. */
+function assertReadsPrimaries(client: Ioredis): void {
+  const { scaleReads = 'master', role = 'master' } = client.options
+  const [option, value] = scaleReads === 'master' ? ['role', role] : ['scaleReads', scaleReads]
+  if (value === 'master') return
+  throw new TypeError(
+    `redisStore: client must read from primaries, and this one has ${option} '${String(value)}': give the store one of its own with ${option}: 'master'`,
+  )
 }

@@ -1,4 +1,4 @@
-import { type Connection, type Emitter, rememberErrors } from './connection.js'
+import { type Connection, type Emitter, type Primary, rememberErrors } from './connection.js'
 
 /**
  * What the store uses of a client, a pool, a cluster or a sentinel of node-redis 5 and 6. The four differ in what stands
@@ -7,14 +7,22 @@ import { type Connection, type Emitter, rememberErrors } from './connection.js'
 export interface NodeRedis extends Emitter {
   readonly isOpen: boolean
   readonly isReady?: boolean
-  readonly masters?: readonly unknown[]
+  readonly socketEpoch?: number
+  readonly options?: { readonly socket?: object }
   readonly _keyPrefix?: string | undefined
   sendCommand(...args: unknown[]): Promise<unknown>
+  connect(): Promise<unknown>
+  destroy(): unknown
   execute?(run: (client: NodeRedis) => Promise<unknown>): Promise<unknown>
-  nodeClient?(node: unknown): unknown
   getMasterNode?(): unknown
-  _execute?(isReadonly: boolean, run: (client: NodeRedis) => Promise<unknown>): Promise<unknown>
+  _execute?(isReadonly: boolean, run: Run): Promise<unknown>
+  readonly masters?: readonly { readonly address: string; readonly client?: NodeRedis }[]
+  nodeClient?(node: unknown): unknown
+  readonly _options?: { readonly rootNodes?: readonly object[] }
+  readonly _slots?: { rediscover?(startWith: { readonly options: object }): Promise<void> }
 }
+
+type Run = (client: NodeRedis) => Promise<unknown>
 
 /**
  * Set for each command, over the settings of the application's client. Its timeout is built on `AbortSignal.timeout`, and
@@ -38,59 +46,113 @@ export function isNodeRedis(client: object): client is NodeRedis {
 }
 
 export function nodeRedis(client: NodeRedis): Connection {
-  const kind = kindOf(client)
-  const lastError = rememberErrors(client, true)
-  const isReady = READY[kind]
-  const send = senders[kind](client)
+  const { isReady = () => client.isReady === true, ...parts } = partsOf(client)
   return {
-    kind: `node-redis ${kind}`,
-    isOrdered: kind === 'client',
+    isOrdered: false,
     keyPrefix: client._keyPrefix ?? '',
-    state: () => (client.isOpen ? (isReady(client) ? 'ready' : 'waiting') : 'closed'),
-    send,
-    lastError,
+    state: () => (client.isOpen ? (isReady() ? 'ready' : 'waiting') : 'closed'),
+    lastError: rememberErrors(client, true),
+    ...parts,
   }
 }
 
-type Kind = 'client' | 'pool' | 'cluster' | 'sentinel'
+type Parts = Pick<Connection, 'send' | 'primaries'> & Partial<Connection> & { isReady?(): boolean }
 
-function kindOf(client: NodeRedis): Kind {
-  if (typeof client.nodeClient === 'function') return 'cluster'
-  if (typeof client.getMasterNode === 'function') return 'sentinel'
-  return typeof client.execute === 'function' ? 'pool' : 'client'
+function partsOf(client: NodeRedis): Parts {
+  if (typeof client.nodeClient === 'function') return cluster(client)
+  if (typeof client.getMasterNode === 'function') return sentinel(client)
+  return typeof client.execute === 'function' ? pool(client) : single(client)
 }
 
-const READY: Readonly<Record<Kind, (client: NodeRedis) => boolean>> = {
-  client: (client) => client.isReady === true,
-  // It does not say. A call that finds no connection waits in the pool.
-  pool: () => true,
-  // 5 does not say; before it has found the nodes it fails with a TypeError of its own.
-  cluster: (client) => client.isReady ?? (client.masters?.length ?? 0) > 0,
-  sentinel: (client) => client.isReady === true,
+function single(client: NodeRedis): Parts {
+  const send: Primary['send'] = (command) => client.sendCommand(command, OPTIONS)
+  return {
+    isOrdered: true,
+    send: (_key, command) => send(command),
+    primaries: () => [{ id: `${client.socketEpoch}`, send, renew: () => renew(client) }],
+  }
 }
 
-const senders: Readonly<Record<Kind, (client: NodeRedis) => Connection['send']>> = {
-  client: (client) => (_key, command) => client.sendCommand(command, OPTIONS),
-  pool: (client) => (_key, command) => client.sendCommand(command, OPTIONS),
-  // `false`: never to a replica, whatever the client does with its own reads.
-  cluster: (client) => (key, command) => client.sendCommand(key, false, command, OPTIONS),
-  sentinel: (client) => (_key, command) => sendOnce(client, command),
+function pool(client: NodeRedis): Parts {
+  const send: Primary['send'] = (command) => client.sendCommand(command, OPTIONS)
+  return {
+    // It does not say. A call that finds no connection waits in the pool.
+    isReady: () => true,
+    send: (_key, command) => send(command),
+    primaries: () => [{ id: 'pool', send }],
+  }
+}
+
+function sentinel(client: NodeRedis): Parts {
+  /**
+   * A sentinel client runs again what failed while the connection was down (`execute` in its index.js), but not what
+   * failed with something that is no `Error`. So what may have been executed is thrown as that.
+   */
+  const once = async (run: Run): Promise<unknown> => {
+    try {
+      return await client._execute?.(false, (primary) =>
+        run(primary).catch((error: Error | undefined) => {
+          throw /^READONLY /.test(error?.message ?? '') ? error : { final: error }
+        }),
+      )
+    } catch (error) {
+      throw (error as { final?: unknown } | undefined)?.final ?? error
+    }
+  }
+  const send: Primary['send'] = (command) =>
+    once((primary) => primary.sendCommand(command, OPTIONS))
+  return {
+    send: (_key, command) => send(command),
+    primaries: () => [
+      {
+        id: 'sentinel',
+        send,
+        renew: () => void once(async (primary) => renew(primary)).catch(() => {}),
+      },
+    ],
+  }
+}
+
+function cluster(client: NodeRedis): Parts {
+  const clientsOf = new WeakMap<Primary, NodeRedis>()
+  let turn = 0
+  return {
+    // 5 does not say; before it has found the nodes it fails with a TypeError of its own.
+    isReady: () => client.isReady ?? (client.masters?.length ?? 0) > 0,
+    // `false`: never to a replica, whatever the client does with its own reads.
+    send: (key, command) => client.sendCommand(key, false, command, OPTIONS),
+    primaries() {
+      const found: Primary[] = []
+      for (const { address, client: node } of client.masters ?? []) {
+        if (node?.isReady !== true) continue
+        const primary: Primary = {
+          id: `${address} ${node.socketEpoch}`,
+          send: (command) => node.sendCommand(command, OPTIONS),
+          renew: () => renew(node),
+        }
+        clientsOf.set(primary, node)
+        found.push(primary)
+      }
+      return found
+    },
+    async refresh(witness) {
+      const roots = client._options?.rootNodes ?? []
+      turn += 1
+      const options = (witness && clientsOf.get(witness)?.options) ?? roots[turn % roots.length]
+      if (options === undefined) return
+      const { socket } = options as { socket?: object }
+      // A copy: it sets what it needs for its question on the very object that it is given.
+      await client._slots?.rediscover?.({ options: { ...options, socket: { ...socket } } })
+    },
+  }
 }
 
 /**
- * A sentinel client sends a command again whose connection broke (`execute` in its index.js), but not where it failed
- * with something that is no `Error`. So what may have been executed is thrown as that.
+ * Only of a connection that stands, or seems to: a client that is connecting would go on with that beside the new attempt.
+ * What waits for an answer rejects.
  */
-async function sendOnce(sentinel: NodeRedis, command: readonly string[]): Promise<unknown> {
-  try {
-    return await sentinel._execute?.(false, async (client) => {
-      try {
-        return await client.sendCommand(command, OPTIONS)
-      } catch (error) {
-        throw /^READONLY /.test((error as Error)?.message) ? error : { final: error }
-      }
-    })
-  } catch (error) {
-    throw (error as { final?: unknown } | undefined)?.final ?? error
-  }
+function renew(client: NodeRedis): void {
+  if (client.isReady !== true) return
+  client.destroy()
+  client.connect().catch(() => {})
 }

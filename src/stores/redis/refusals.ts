@@ -41,9 +41,9 @@ export const explain = {
   },
 }
 
-/** Whether the engine answered `code`: it executed nothing then. */
-export function isRefusal(error: unknown, code: string): boolean {
-  return codeOf(error) === code
+/** Whether the engine answered with an error (of this code): it executed nothing then. */
+export function isRefusal(error: unknown, code: string | undefined = codeOf(error)): boolean {
+  return code !== undefined && codeOf(error) === code
 }
 
 /** Whether a read failed for its connection only. */
