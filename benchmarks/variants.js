@@ -1,32 +1,93 @@
-/** What is compared: each makes a middleware on a store that lives in `folder` or in memory. */
+/**
+ * What is compared. A family is a kind of store: ours and, on the same engine with the same settings, what people use with
+ * express-session. Each variant opens in a process of its own, on servers whose ports are in the environment.
+ */
 import { join } from 'node:path'
-import makeSqliteStore from 'better-sqlite3-session-store'
 import expressSession from 'express-session'
-import Database from 'libsql'
 import { session } from 'staykept'
-import { memoryStore } from 'staykept/memory'
-import { sqliteStore } from 'staykept/sqlite'
 
 const secret = 'a secret of more than thirty-two characters'
 const maxAge = 30 * 60_000
+/** Connections of every pool of a database for SQL. */
+const POOL = 10
 
-/** The names, in the order in which they take turns. */
-export const variants = {
-  'no session': () => ({ middleware: (_req, _res, next) => next(), signIn: signInNowhere }),
-  // Room for every sign-in of a run: nothing is to be refused while it is timed.
-  'staykept, memory': () => staykept(memoryStore({ maxBytes: 2 ** 30 })),
-  'express-session, MemoryStore': () => incumbent(new expressSession.MemoryStore()),
-  'staykept, sqlite': (folder) => staykept(sqliteStore({ database: open(folder) })),
-  'express-session, better-sqlite3-session-store': (folder) => {
-    const SqliteStore = makeSqliteStore(expressSession)
-    return incumbent(new SqliteStore({ client: open(folder) }))
+export const NO_SESSION = 'no session'
+
+/** `server` is a file of test/servers. Of the variants the first is ours, and the others are compared with it. */
+export const families = {
+  memory: {
+    variants: {
+      // Room for every sign-in of a run: nothing is to be refused while it is timed.
+      'staykept, memory': async () => {
+        const { memoryStore } = await import('staykept/memory')
+        return staykept(memoryStore({ maxBytes: 2 ** 30, maxEntries: 2 ** 24 }))
+      },
+      'express-session, MemoryStore': () => incumbent(new expressSession.MemoryStore()),
+    },
+  },
+  sqlite: {
+    clients: ['libsql'],
+    variants: {
+      'staykept, sqlite': async (folder) => {
+        const { sqliteStore } = await import('staykept/sqlite')
+        return staykept(sqliteStore({ database: await openSqlite(folder) }))
+      },
+      'express-session, better-sqlite3-session-store': async (folder) => {
+        const { default: makeStore } = await import('better-sqlite3-session-store')
+        const SqliteStore = makeStore(expressSession)
+        return incumbent(new SqliteStore({ client: await openSqlite(folder) }))
+      },
+    },
+  },
+  redis: {
+    server: 'redis',
+    clients: ['redis', 'connect-redis'],
+    variants: {
+      'staykept, redis': async () => {
+        const { redisStore } = await import('staykept/redis')
+        return staykept(redisStore({ client: await openRedis() }))
+      },
+      'express-session, connect-redis': async () => connectRedis(await openRedis()),
+      'the same, client without its timeout': async () =>
+        connectRedis(await openRedis({ commandOptions: { timeout: undefined } })),
+    },
+  },
+  postgres: {
+    server: 'postgres',
+    clients: ['pg', 'connect-pg-simple'],
+    variants: {
+      'staykept, postgres': async () => {
+        const { postgresStore } = await import('staykept/postgres')
+        return staykept(postgresStore({ pool: await openPostgres() }))
+      },
+      'express-session, connect-pg-simple': async () => {
+        const { default: makeStore } = await import('connect-pg-simple')
+        const PgStore = makeStore(expressSession)
+        return incumbent(new PgStore({ pool: await openPostgres(), createTableIfMissing: true }))
+      },
+    },
   },
 }
+
+const all = Object.assign({}, ...Object.values(families).map(({ variants }) => variants))
+
+/** A middleware on its store, and how one signs in with it. */
+export function openVariant(name, folder) {
+  if (name === NO_SESSION)
+    return { middleware: (_req, _res, next) => next(), signIn: signInNowhere }
+  return all[name](folder)
+}
+
+let people = 0
 
 function staykept(store) {
   return {
     middleware: session({ secret, store, cookie: { maxAge } }),
-    signIn: (req, data, done) => req.session.signIn(data.user.id, { data }).then(done),
+    signIn(req, data, done) {
+      // A person of its own each time: nobody signs in a thousand times.
+      people += 1
+      req.session.signIn(`${data.user.id}-${people}`, { data }).then(done)
+    },
   }
 }
 
@@ -41,7 +102,8 @@ function incumbent(store) {
       cookie: { maxAge },
     }),
     signIn(req, data, done) {
-      req.session.regenerate(() => {
+      req.session.regenerate((error) => {
+        if (error) throw error
         Object.assign(req.session, data)
         done()
       })
@@ -53,10 +115,26 @@ function signInNowhere(_req, _data, done) {
   queueMicrotask(done)
 }
 
-/** The same engine with the same settings for both. */
-function open(folder) {
+async function openSqlite(folder) {
+  const { default: Database } = await import('libsql')
   const database = new Database(join(folder, 'sessions.db'))
   database.exec('PRAGMA journal_mode = WAL')
   database.exec('PRAGMA synchronous = NORMAL')
   return database
+}
+
+async function openRedis(options = {}) {
+  const { createClient } = await import('redis')
+  return createClient({ url: `redis://127.0.0.1:${process.env.REDIS_PORT}`, ...options }).connect()
+}
+
+async function connectRedis(client) {
+  const { RedisStore } = await import('connect-redis')
+  return incumbent(new RedisStore({ client }))
+}
+
+async function openPostgres() {
+  const { default: pg } = await import('pg')
+  const port = Number(process.env.POSTGRES_PORT)
+  return new pg.Pool({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres', max: POOL })
 }

@@ -1,0 +1,51 @@
+/**
+ * What a session layer costs a request: CPU time of the process on top of the same request without one. The middleware is
+ * called directly, with Node's own request and response on sockets that discard, 50 requests in flight.
+ */
+import { startVariants } from './contenders.js'
+import { inTurns, markdown, median, paired } from './figures.js'
+import { NO_SESSION } from './variants.js'
+
+/** A difference of two measurements: half a microsecond is noise. */
+const NOISE = 0.5
+
+export async function layer({ names, workloads, settings, env, found }) {
+  const { started, failed, stop } = await startVariants('./worker.js', names, env)
+  const rows = []
+  try {
+    for (const workload of workloads) {
+      const measure = (requests) => async (name) =>
+        (await started.get(name).ask({ about: 'run', workload, requests })).cost
+      for (const name of started.keys()) await measure(settings.warmUp)(name)
+      const costs = await inTurns([...started.keys()], settings.rounds, measure(settings.requests))
+      rows.push(row(workload, costs))
+    }
+  } finally {
+    await stop()
+  }
+  const title = ['µs of CPU, added', `(${NO_SESSION})`, ...names.slice(1)]
+  return markdown([title, ...rows])
+
+  function row(workload, costs) {
+    const none = costs.get(NO_SESSION)
+    const [, ours, ...rivals] = names
+    const added = (name) => costs.get(name)?.map((cost, round) => cost - none[round])
+    const cells = [ours, ...rivals].map((name) => {
+      if (failed.has(name)) return `not timed: ${failed.get(name)}`
+      if (name === ours || failed.has(ours)) return cell(median(added(name)))
+      const times = paired(added(name), added(ours), ratio)
+      found.push({ table: 'layer', workload, rival: name, ours, value: times })
+      const least = added(ours).every((value) => value < NOISE) ? '> ' : ''
+      return `${cell(median(added(name)))} (${least}${times.toFixed(1)} ×)`
+    })
+    return [workload, `(${median(none).toFixed(1)})`, ...cells]
+  }
+}
+
+function ratio(theirs, ours) {
+  return Math.max(theirs, NOISE) / Math.max(ours, NOISE)
+}
+
+function cell(value) {
+  return value < NOISE ? `< ${NOISE}` : value.toFixed(1)
+}

@@ -1,0 +1,92 @@
+import type { IncomingMessage } from 'node:http'
+import { join } from 'node:path'
+import { session } from 'staykept'
+import { memoryStore } from 'staykept/memory'
+import { describe, expect, test } from 'vitest'
+import { check } from '../benchmarks/checks.js'
+import { dist } from './dist.js'
+import { type RunResult, root, run } from './run.js'
+import { SECRET } from './worlds.js'
+
+test('the benchmark prints a table of each kind, with the versions and what is to be reached', async () => {
+  await dist()
+  const { code, stdout, stderr } = await bench('memory', 'read a key', '--quick', '--rounds', '1')
+  expect([code, code === 0 ? '' : stderr]).toEqual([0, ''])
+  for (const title of ['The session layer alone', 'The whole stack', 'Counted', 'Targets']) {
+    expect(stdout).toMatch(new RegExp(`^## ${title}[^|]*\\| .* \\|\\n\\| ---`, 'm'))
+  }
+  expect(stdout).not.toContain('not timed')
+  expect(stdout).toMatch(/^\| {2}\| staykept, memory \| [1-9]\d* \|/m)
+  expect(stdout).toContain('| staykept, memory: read a key |')
+  expect(stdout).toContain(`Node ${process.versions.node}, express 5`)
+})
+
+test('a word that the benchmark does not know is answered with those that it does', async () => {
+  await dist()
+  const { code, stderr } = await bench('memry')
+  expect(code).toBe(2)
+  expect(stderr).toContain("'memry' is none of these")
+  expect(stderr).toContain('memory · sqlite')
+})
+
+test('a store whose server is not on this machine is left out, and that is said', async () => {
+  await dist()
+  const { code, stdout } = await bench('redis', { PATH: '/nowhere' })
+  expect(code).toBe(0)
+  expect(stdout).toContain('Not run: redis-server is not installed.')
+})
+
+describe('what is not right is not timed', () => {
+  const sessions = session({ secret: SECRET, store: memoryStore() })
+  const signIn = (req: IncomingMessage, data: Record<string, unknown>, done: () => void): void => {
+    req.session.signIn(String(data.visits), { data }).then(done, done)
+  }
+
+  test('a session layer that is right passes', () => check({ middleware: sessions, signIn }))
+
+  test('one that takes every cookie for the same person', async () => {
+    const one = { user: { name: 'Ada Lovelace' }, visits: 12 }
+    const wrong = check({
+      middleware(req, _res, next) {
+        Object.defineProperty(req, 'session', { value: req.headers.cookie ? one : {} })
+        next()
+      },
+      signIn,
+    })
+    await expect(wrong).rejects.toThrow()
+  })
+
+  test('one that loses what was changed', async () => {
+    const wrong = check({
+      middleware(req, res, next) {
+        sessions(req, res, (error) => {
+          if (error) return next(error)
+          if (req.session.info.userId !== undefined) {
+            const forgotten = { ...req.session, visits: 12 }
+            Object.defineProperty(req, 'session', { value: forgotten })
+          }
+          next()
+        })
+      },
+      signIn,
+    })
+    await expect(wrong).rejects.toThrow('a change stays')
+  })
+
+  test('one in which the cookie of a stranger is that of the user later', async () => {
+    const wrong = check({
+      middleware: sessions,
+      signIn(req, data, done) {
+        Object.assign(req.session, data)
+        done()
+      },
+    })
+    await expect(wrong).rejects.toThrow('a cookie from before a sign-in is not in')
+  })
+})
+
+function bench(...words: readonly (string | NodeJS.ProcessEnv)[]): Promise<RunResult> {
+  const env = Object.assign({}, process.env, ...words.filter((word) => typeof word === 'object'))
+  const args = words.filter((word) => typeof word === 'string')
+  return run(process.execPath, [join(root, 'benchmarks/bench.js'), ...args], { env })
+}
