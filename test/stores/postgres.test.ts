@@ -1,14 +1,11 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import pg from 'pg'
 import postgres from 'postgres'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, test } from 'vitest'
 import type { EngineHooks, OpenedStore } from '../../src/conformance.js'
 import { testSessionStore } from '../../src/conformance.js'
 import type { SessionStore, StoreKey } from '../../src/core/store.js'
-import { type PostgresPool, postgresSchema, postgresStore } from '../../src/stores/postgres.js'
+import { type PostgresPool, postgresStore } from '../../src/stores/postgres.js'
 import { notRun } from '../not-run.js'
-import { root } from '../run.js'
 import * as bouncer from '../servers/pgbouncer.js'
 import { ask, login, missing } from '../servers/postgres.js'
 import { startProxy } from '../servers/proxy.js'
@@ -21,11 +18,10 @@ import {
   loseReplyOf,
   openGate,
 } from './postgres/hooks.js'
+import { KINDS, type Kind } from './postgres/opening.js'
 import { newSchema } from './postgres/schemas.js'
 
 for (const why of [missing(), bouncer.missing()]) if (why !== undefined) notRun('postgres', why)
-
-type Kind = 'pg' | 'postgres.js'
 
 describe.skipIf(missing() !== undefined)('postgres', () => {
   let port: number
@@ -34,27 +30,22 @@ describe.skipIf(missing() !== undefined)('postgres', () => {
     await ask(port, 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements')
   })
 
-  describe.each<Kind>(['pg', 'postgres.js'])('with a pool of %s', (kind) => {
+  describe.each(KINDS)('with a pool of %s', (kind) => {
     testSessionStore({ test, open: () => openIn(port, kind) })
   })
 
-  describe.each<Kind>(['pg', 'postgres.js'])('with a hand on each statement of %s', (kind) => {
+  describe.each(KINDS)('with a hand on each statement of %s', (kind) => {
     testSessionStore({ test, open: () => openHeld(port, kind) })
   })
 })
 
 describe.skipIf(bouncer.missing() !== undefined)('postgres behind PgBouncer', () => {
-  describe.each<Kind>(['pg', 'postgres.js'])('with %s', (kind) => {
+  describe.each(KINDS)('with %s', (kind) => {
     testSessionStore({
       test,
       open: async () => openIn((await sharedServer('pgbouncer')).port, kind),
     })
   })
-})
-
-test('docs/sql/postgres.sql is what postgresSchema answers', () => {
-  const shipped = readFileSync(join(root, 'docs/sql/postgres.sql'), 'utf8')
-  expect(shipped).toBe(postgresSchema())
 })
 
 /** A store on ten connections, in a schema of its own. */

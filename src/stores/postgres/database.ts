@@ -1,7 +1,7 @@
 import { storeError } from '../../core/errors.js'
 import type { PingResult } from '../../core/store.js'
 import { concernsOf } from './concerns.js'
-import type { Answer, Client, Failure, Statement, Value } from './statement.js'
+import type { Answer, Client, Statement, Value } from './statement.js'
 import {
   creation,
   type Findings,
@@ -11,7 +11,14 @@ import {
   toFindings,
   whyNotOurs,
 } from './tables.js'
-import { explain, isForbidden, isLostStatement, isMissingTable, mayRepeat } from './trouble.js'
+import {
+  explain,
+  isAboutSetUp,
+  isDenied,
+  isLostStatement,
+  isMissingTable,
+  mayRepeat,
+} from './trouble.js'
 
 /** A database with the tables of the sessions in it. */
 export interface Database {
@@ -65,7 +72,7 @@ export function createDatabase(client: Client, options: DatabaseOptions): Databa
     try {
       if (createTable) return void (await ask(creation(names, unlogged), [], false))
     } catch (error) {
-      if (!isForbidden(error)) throw error
+      if (!isDenied(error)) throw error
       cause = (error as Error).cause
     }
     throw storeError(
@@ -82,25 +89,22 @@ export function createDatabase(client: Client, options: DatabaseOptions): Databa
     return found
   }
 
-  async function send(statement: Statement, values: readonly Value[]): Promise<Answer | Failure> {
-    return client.send(isPrepared ? statement : { text: statement.text }, values)
-  }
-
   async function ask(
     statement: Statement,
     values: readonly Value[],
     isRead: boolean,
   ): Promise<Answer> {
     if (isClosed) throw storeError('the store was closed', { executed: 'no' })
-    let answer = await send(statement, values)
+    const plain = { text: statement.text }
+    let answer = await client.send(isPrepared ? statement : plain, values)
     if ('error' in answer && mayRepeat(answer, isRead)) {
-      // Connections change hands behind a pooler: nothing can be kept prepared there.
+      // Connections change hands behind a pooler that was not noticed: nothing can be kept prepared there.
       if (isLostStatement(answer.error)) isPrepared = false
       if (isMissingTable(answer.error)) {
         isReady = false
         await ready()
       }
-      answer = await send(statement, values)
+      answer = await client.send(plain, values)
     }
     if ('error' in answer) throw explain(answer, { isRead, timeout, sessions, marks })
     return answer
@@ -127,7 +131,7 @@ export function createDatabase(client: Client, options: DatabaseOptions): Databa
         }
       } catch (error) {
         // It answers, and that is what was asked.
-        if (isClosed || !isForbidden(error)) throw error
+        if (isClosed || !isAboutSetUp(error)) throw error
         const { message } = error as Error
         return { now: found?.now, concerns: [{ code: 'WARN_SESSION_PERMISSION', message }] }
       }

@@ -37,15 +37,20 @@ export function isMissingTable(error: unknown): boolean {
   return codeOf(error) === '42P01'
 }
 
-/** Whether an error of the store says that the tables are not there, or may not be used or made by this role. */
-export function isForbidden(error: unknown): boolean {
-  if (!isSessionError(error, 'ERR_SESSION_STORE')) return false
-  return error.cause === undefined || ['42501', '3F000'].includes(codeOf(error.cause))
+/** Whether an error of the store says that this role may not do something. */
+export function isDenied(error: unknown): boolean {
+  return isSessionError(error) && codeOf(error.cause) === '42501'
+}
+
+/** Whether an error of the store is about the set-up of a server that does answer. */
+export function isAboutSetUp(error: unknown): boolean {
+  if (!isSessionError(error)) return false
+  return error.cause === undefined || isDenied(error) || codeOf(error.cause) === '3F000'
 }
 
 /** Whether the connection that brought this error is of no more use. */
 export function isBroken(error: unknown): boolean {
-  return !isUndone(error) || isLostStatement(error)
+  return !isUndone(error) || isLostStatement(error) || isOutdatedPlan(error)
 }
 
 /** For clients that do not tell whether a statement was sent: errors that come before. */
@@ -70,7 +75,7 @@ function isUndone(error: unknown): boolean {
   return /^[0-9A-Z]{5}$/.test(code) && !/^(08|57P0[1245]|58|F0|XX|40003|25P03)/.test(code)
 }
 
-/** ALTER TABLE under a prepared statement. The next try plans it anew. */
+/** ALTER TABLE under a prepared statement. */
 function isOutdatedPlan(error: unknown): boolean {
   return codeOf(error) === '0A000' && /cached plan/.test(messageOf(error))
 }
