@@ -2,7 +2,8 @@
 
 exports.open = (load, { port, client, schema }) => {
   const { pool, close } = exports.openPool({ port, client })
-  return { store: load('postgres').postgresStore({ pool, schema }), close }
+  const store = load('postgres').postgresStore({ pool, schema, timeout: 10_000 })
+  return { store, close }
 }
 
 /** A pool of five connections, of `pg` or of `postgres`, which is postgres.js. */
@@ -13,6 +14,6 @@ exports.openPool = ({ port, client, ...settings }) => {
     return { pool: sql, close: () => sql.end({ timeout: 1 }) }
   }
   const { Pool } = require('pg')
-  const pool = new Pool({ ...login, connectionTimeoutMillis: 1000, ...settings })
+  const pool = new Pool({ ...login, connectionTimeoutMillis: 10_000, ...settings })
   return { pool, close: () => pool.end() }
 }
