@@ -11,6 +11,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const started = new Map<string, Promise<SharedServer>>()
   const desk = http.createServer(async (req, res) => {
     const name = (req.url ?? '').slice(1)
+    // One that is kept open may be closed in the instant in which a test asks again.
+    res.setHeader('connection', 'close')
     try {
       let server = started.get(name)
       if (server === undefined) {
