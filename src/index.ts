@@ -19,6 +19,7 @@ export function session(options: SessionOptions): Sessions {
   return createMiddleware(options, memoryStore)
 }
 
+export type { BreakerState } from './core/breaker.js'
 export {
   isSessionError,
   SessionError,

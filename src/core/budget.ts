@@ -45,14 +45,17 @@ export class Budget {
   }
 }
 
-/** Rejects with `late()` where `answer` takes longer than `milliseconds`; a late answer goes nowhere. */
+/**
+ * Rejects with `late()` where `answer` takes longer than `milliseconds`; a late answer goes nowhere. After the process
+ * was busy, what lies unread in its sockets is looked at first.
+ */
 export function within<T>(
   milliseconds: number,
   answer: PromiseLike<T>,
   late: () => Error,
 ): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(late()), milliseconds)
+    const timer = setTimeout(() => setImmediate(() => reject(late())), milliseconds)
     answer.then(
       (value: T) => {
         clearTimeout(timer)

@@ -1,3 +1,4 @@
+import { type Breaker, createBreaker } from './breaker.js'
 import { type Commits, createCommits } from './commits.js'
 import { createEventHub, type EventHub } from './events.js'
 import { createKeyring, type Keyring } from './identity.js'
@@ -18,6 +19,7 @@ export interface Engine {
   readonly options: Omit<CoreOptions, 'secrets'>
   readonly store: SessionStore
   readonly callStore: StoreCall
+  readonly breaker: Breaker
   readonly keyring: Keyring
   readonly random: Random
   readonly events: EventHub
@@ -41,7 +43,15 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
     warn('WARN_SESSION_LISTENER', () => `a listener for '${name}' threw: ${String(error)}`),
   )
   const warn = createWarnings((warning) => events.emit('warning', warning))
-  const callStore = createStoreCall(store, events)
+  const breaker = createBreaker({
+    storeBudget,
+    onChange: (change) => events.emit('breaker', change),
+    probe: () => upkeep.check(),
+    reconnect:
+      store.reconnect &&
+      (() => callStore('reconnect', storeBudget, (target) => target.reconnect?.())),
+  })
+  const callStore = createStoreCall({ store, events, breaker, storeBudget })
   const upkeep = createUpkeep({ options, callStore, warn })
   const { now } = upkeep
   const maxPayloadBytes = Math.min(
@@ -53,6 +63,7 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
     options,
     store,
     callStore,
+    breaker,
     keyring: createKeyring(secrets),
     random,
     events,

@@ -1,3 +1,4 @@
+import type { BreakerState } from './breaker.js'
 import { isPromise } from './maybe.js'
 import type { UserId } from './record.js'
 import type { SessionWarning } from './warnings.js'
@@ -20,6 +21,8 @@ export interface SessionEvents {
   corrupt: { readonly id: string; readonly reason: 'corrupt' | 'newer' }
   /** A store call failed, also where no request had to be refused for it. */
   storeError: { readonly operation: string; readonly error: unknown }
+  /** The circuit breaker in front of the store changed its state; `error` is why it opened. */
+  breaker: { readonly state: BreakerState; readonly error?: unknown }
   /** A session was changed after its answer had left, and the change was not stored. */
   lateChange: { readonly id: string }
   /** A warning, also printed by `process.emitWarning`. */

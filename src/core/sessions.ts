@@ -171,6 +171,7 @@ export function createSessions(
 
     async close() {
       engine.upkeep.close()
+      engine.breaker.close()
       await engine.touches.settled()
       tombstones.close()
       await call('close', (target) => target.close?.())

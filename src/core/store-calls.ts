@@ -1,4 +1,4 @@
-import { within } from './budget.js'
+import type { Breaker } from './breaker.js'
 import { isSessionError, SessionError } from './errors.js'
 import type { EventHub } from './events.js'
 import { isPromise } from './maybe.js'
@@ -6,7 +6,8 @@ import type { MaybePromise, SessionStore } from './store.js'
 
 /**
  * The one gate to the store: every call is bounded in time, and every failure becomes a `SessionError` that says
- * whether the change may have been executed. A call whose outcome is unknown is never repeated here or above.
+ * whether the change may have been executed. A read that failed is repeated once, for a connection that just broke; a
+ * call whose outcome is unknown never, neither here nor above. While the breaker is open nothing is sent at all.
  */
 export type StoreCall = <T>(
   operation: StoreOperation,
@@ -25,21 +26,126 @@ export type StoreOperation =
   | 'revocationMark'
   | 'deleteExpired'
   | 'ping'
+  | 'reconnect'
   | 'close'
 
-export function createStoreCall(store: SessionStore, events: EventHub): StoreCall {
+export interface StoreCallOptions {
+  readonly store: SessionStore
+  readonly events: EventHub
+  readonly breaker: Breaker
+  readonly storeBudget: number
+}
+
+const READS: ReadonlySet<StoreOperation> = new Set(['load', 'listByUser', 'revocationMark', 'ping'])
+
+/** What is meant for a store that is down goes past the breaker, and its failure is no news. */
+const PRIVILEGED: ReadonlySet<StoreOperation> = new Set(['ping', 'reconnect', 'close'])
+
+/** Time for a client to find itself a new connection. */
+const PAUSE = 50
+
+export function createStoreCall(options: StoreCallOptions): StoreCall {
+  const { store, events, breaker, storeBudget } = options
+
   return function callStore(operation, milliseconds, invoke) {
     if (milliseconds <= 0) throw report(operation, notSent(operation))
+    const isPrivileged = PRIVILEGED.has(operation)
+    if (!breaker.isClosed && !isPrivileged && !breaker.admits()) {
+      throw standBy(operation, breaker.cause)
+    }
+    const sentAt = breaker.answers
     let answer: ReturnType<typeof invoke>
     try {
       answer = invoke(store)
     } catch (error) {
-      throw report(operation, failure(operation, error))
+      if (!READS.has(operation) || isPrivileged) throw failed(operation, error, sentAt)
+      answer = Promise.reject(error)
     }
-    if (!isPromise(answer)) return answer
-    return within(milliseconds, answer, () => tooLate(operation)).catch((error: unknown) => {
-      throw report(operation, failure(operation, error))
-    }) as never
+    if (!isPromise(answer)) {
+      noteAnswer(operation)
+      return answer
+    }
+    return new Promise((resolve, reject) => {
+      wait({ operation, milliseconds, invoke, answer, sentAt, resolve, reject })
+    })
+  }
+
+  function wait<T>(call: WaitingCall<T>): void {
+    const { operation, milliseconds, invoke, resolve, reject } = call
+    let { sentAt } = call
+    let mayRepeat = READS.has(operation) && !PRIVILEGED.has(operation)
+    /** What the call will end with, while it waits to be repeated. */
+    let failure: SessionError | undefined
+    let isOver = false
+    // After the process was busy, answers lie unread in its sockets: they are looked at before any is given up.
+    const timer = setTimeout(() => setImmediate(onLate), milliseconds)
+    call.answer.then(onAnswer, onError)
+
+    function onAnswer(value: T): void {
+      if (isOver) return
+      isOver = true
+      clearTimeout(timer)
+      noteAnswer(operation)
+      resolve(value)
+    }
+
+    function onError(error: unknown): void {
+      if (isOver) return
+      failure = failed(operation, error, sentAt)
+      if (mayRepeat) setTimeout(repeat, PAUSE * (0.5 + Math.random()))
+      else giveUp(failure)
+      mayRepeat = false
+    }
+
+    function repeat(): void {
+      if (isOver) return
+      if (!breaker.isClosed && !breaker.admits()) {
+        giveUp(failure)
+        return
+      }
+      failure = undefined
+      sentAt = breaker.answers
+      try {
+        const answer = invoke(store)
+        if (isPromise(answer)) answer.then(onAnswer, onError)
+        else onAnswer(answer)
+      } catch (error) {
+        onError(error)
+      }
+    }
+
+    function onLate(): void {
+      if (isOver) return
+      giveUp(failure ?? unanswered(operation, milliseconds, sentAt))
+    }
+
+    function giveUp(error: unknown): void {
+      isOver = true
+      clearTimeout(timer)
+      reject(error)
+    }
+  }
+
+  function noteAnswer(operation: StoreOperation): void {
+    if (!PRIVILEGED.has(operation)) breaker.answered()
+    else if (operation === 'ping') breaker.isThere()
+  }
+
+  function failed(operation: StoreOperation, cause: unknown, sentAt: number): SessionError {
+    const error = report(operation, failure(operation, cause))
+    if (isEvidence(operation, error)) breaker.failed(sentAt, { kind: 'rejected', error })
+    return error
+  }
+
+  function unanswered(
+    operation: StoreOperation,
+    milliseconds: number,
+    sentAt: number,
+  ): SessionError {
+    const error = report(operation, tooLate(operation))
+    // Given less of the budget, it may have met a store that is merely slow.
+    if (milliseconds >= storeBudget / 2) breaker.failed(sentAt, { kind: 'unanswered', error })
+    return error
   }
 
   function report(operation: StoreOperation, error: SessionError): SessionError {
@@ -48,13 +154,39 @@ export function createStoreCall(store: SessionStore, events: EventHub): StoreCal
   }
 }
 
-const READS: ReadonlySet<StoreOperation> = new Set(['load', 'listByUser', 'revocationMark', 'ping'])
+interface WaitingCall<T> {
+  readonly operation: StoreOperation
+  readonly milliseconds: number
+  readonly invoke: (store: SessionStore) => MaybePromise<T>
+  readonly answer: PromiseLike<T>
+  readonly sentAt: number
+  readonly resolve: (value: T) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * Whether an error may mean that the store is out of reach. A change that was surely not executed may have been refused
+ * by a store that is there, for want of room or of the right; reads still go on then.
+ */
+function isEvidence(operation: StoreOperation, { code }: SessionError): boolean {
+  if (PRIVILEGED.has(operation)) return false
+  return READS.has(operation) || code === 'ERR_SESSION_OUTCOME_UNKNOWN'
+}
 
 /** For a call that was given up before it was sent: surely not executed. */
 export function notSent(operation: StoreOperation): SessionError {
   return new SessionError(
     'ERR_SESSION_STORE',
     `the store budget of this request was spent before ${operation} could be sent`,
+  )
+}
+
+/** For a call that was not sent because the breaker is open. */
+function standBy(operation: StoreOperation, cause: unknown): SessionError {
+  return new SessionError(
+    'ERR_SESSION_STORE',
+    `the session store does not answer, so ${operation} was not sent; it is asked in the background until it does`,
+    { cause },
   )
 }
 

@@ -125,8 +125,8 @@ export interface SessionStore {
 
   /**
    * Lets go of the connections that the store has and makes new ones. Called after calls and pings went unanswered for
-   * some seconds: a connection can be dead without its client noticing (the other end lost power, a firewall forgot it).
-   * Calls under way may reject; changes among them count as unknown and are not sent again. Resolves when the new
+   * some seconds, or were refused for about ten, and every five seconds at most: a connection can be dead without its
+   * client noticing (the other end lost power, a firewall forgot it), and a client can have given up. Calls under way may reject; changes among them count as unknown and are not sent again. Resolves when the new
    * connection is being made; that it answers is for the next `ping` to prove. For clients that notice by themselves
    * there is no need of it.
    */

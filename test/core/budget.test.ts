@@ -148,7 +148,7 @@ describe('loads of one key', () => {
     const { loads } = byHand()
     void loads.load(KEY)
     const outcome = expect(loads.load(KEY)).rejects.toMatchObject({ code: 'ERR_SESSION_STORE' })
-    await vi.advanceTimersByTimeAsync(1000)
+    await vi.advanceTimersByTimeAsync(1001)
     await outcome
   })
 

@@ -141,7 +141,7 @@ test('a check of a store that does not answer says so and does not reject', asyn
   const { manager } = createProcess(faulty.store)
   faulty.hang()
   const check = manager.check()
-  await vi.advanceTimersByTimeAsync(1000)
+  await vi.advanceTimersByTimeAsync(1001)
   expect(await check).toMatchObject({ ok: false, store: 'memory' })
 })
 

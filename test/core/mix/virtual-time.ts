@@ -26,7 +26,7 @@ interface Timer {
 }
 
 export function takeTime(): VirtualTime {
-  const { setTimeout, clearTimeout, performance } = globalThis
+  const { setTimeout, clearTimeout, setImmediate, performance } = globalThis
   const { stackTraceLimit } = Error
   const realNow = performance.now
   const timers = new Set<Timer>()
@@ -41,6 +41,7 @@ export function takeTime(): VirtualTime {
   Object.assign(globalThis, {
     setTimeout: startTimer,
     clearTimeout: (timer: Timer | undefined) => timer !== undefined && timers.delete(timer),
+    setImmediate: (fire: () => void) => startTimer(fire),
   })
   performance.now = () => now
   // Refusals are common here, and nobody reads where they come from.
@@ -72,7 +73,7 @@ export function takeTime(): VirtualTime {
       now = BEGINNING
     },
     restore() {
-      Object.assign(globalThis, { setTimeout, clearTimeout })
+      Object.assign(globalThis, { setTimeout, clearTimeout, setImmediate })
       Error.stackTraceLimit = stackTraceLimit
       performance.now = realNow
     },
