@@ -10,12 +10,16 @@ export function missing(): string | undefined {
 }
 
 export interface PostgresSettings {
+  readonly port?: number
   /** Settings of postgresql.conf: `{ max_connections: 10 }`. */
   readonly settings?: Readonly<Record<string, string | number>>
 }
 
 /** A PostgreSQL with the one user postgres, who needs no password. What it wrote outlives `kill`, not a power cut. */
-export async function start({ settings = {} }: PostgresSettings = {}): Promise<ServerProcess> {
+export async function start({
+  port,
+  settings = {},
+}: PostgresSettings = {}): Promise<ServerProcess> {
   const programs = findPrograms() as string
   const user = process.getuid?.() === 0 ? accountOf('postgres') : undefined
   const all = {
@@ -30,6 +34,7 @@ export async function start({ settings = {} }: PostgresSettings = {}): Promise<S
   }
   const server = await startServer({
     command: join(programs, 'postgres'),
+    ...(port === undefined ? {} : { port }),
     user,
     prepare({ folder }) {
       if (user) chownSync(folder, user.uid, user.gid)
@@ -40,11 +45,11 @@ export async function start({ settings = {} }: PostgresSettings = {}): Promise<S
       })
       if (made.status !== 0) throw new Error(String(made.stderr))
     },
-    args: ({ folder, port }) => [
-      ...['-D', join(folder, 'data'), '-p', String(port)],
+    args: (place) => [
+      ...['-D', join(place.folder, 'data'), '-p', String(place.port)],
       ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ],
-    isReady: async ({ port }) => (await ask(port, 'SELECT 1')).length === 1,
+    isReady: async (place) => (await ask(place.port, 'SELECT 1')).length === 1,
   })
 
   /** Each connection is a process of its own, which goes on when its parent is stopped. */
