@@ -54,7 +54,9 @@ export async function start({
 
   /** Each connection is a process of its own, which goes on when its parent is stopped. */
   function everyone(): number[] {
-    const children = readFileSync(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8')
+    const file = `/proc/${server.pid}/task/${server.pid}/children`
+    if (!existsSync(file)) return []
+    const children = readFileSync(file, 'utf8')
     return [server.pid, ...children.split(' ').filter(Boolean).map(Number)]
   }
 
@@ -70,7 +72,7 @@ export async function start({
 
   async function kill(): Promise<void> {
     const pids = everyone()
-    signal('SIGSTOP', [server.pid])
+    signal('SIGSTOP', pids.slice(0, 1))
     signal('SIGKILL', pids)
     await server.kill()
   }

@@ -18,8 +18,16 @@ const { sessions, close } = await openSessions(config, Date, () => {})
 
 const account = accounts.search(email).find((one) => one.email === email.toLowerCase())
 if (account && accounts.setRole(account.id, role)) {
-  const ended = await sessions.revokeByUser(account.id)
-  console.log(`${account.email} has the role ${role}. Sessions ended: ${ended}.`)
+  try {
+    const ended = await sessions.revokeByUser(account.id)
+    console.log(`${account.email} has the role ${role}. Sessions ended: ${ended}.`)
+  } catch (error) {
+    const why = (error as Error).message
+    console.error(
+      `${account.email} has the role ${role}, but its sessions go on: ${why}. Run this again.`,
+    )
+    process.exitCode = 1
+  }
 } else {
   console.error(`There is no account ${email}.`)
   process.exitCode = 1

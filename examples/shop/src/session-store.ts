@@ -3,16 +3,38 @@ import { memoryStore } from 'staykept/memory'
 import { sqliteStore } from 'staykept/sqlite'
 import { configError } from './config-error.js'
 import type { SessionPlace } from './stores/place.js'
+import { postgres } from './stores/postgres.js'
+import { redis, redisCluster, redisSentinel } from './stores/redis.js'
 
-/** Reads SESSION_STORE. A client library is loaded when its store is opened, so only the one that is asked for. */
+/** How an address begins, and what reads it. A client library is loaded when its store is opened: only the one that is asked for. */
+const SERVERS: Readonly<Record<string, (address: string) => SessionPlace>> = {
+  redis,
+  rediss: redis,
+  'redis+cluster': redisCluster,
+  'rediss+cluster': redisCluster,
+  'redis+sentinel': redisSentinel,
+  'rediss+sentinel': redisSentinel,
+  postgres,
+  postgresql: postgres,
+}
+
+/** Reads SESSION_STORE. */
 export function readSessionStore(value: string | undefined, dataDir: string): SessionPlace {
-  const [, kind, place = ''] = /^(\w+):(.*)$/.exec(value || 'sqlite:') ?? []
-  if (kind === 'sqlite') return sqlite(resolve(dataDir, place || 'sessions.db'))
-  if (kind === 'memory' && place === '') return memory
+  const address = value || 'sqlite:'
+  const [, scheme = '', place = ''] = /^([a-z+]+):(.*)$/.exec(address) ?? []
+  const server = Object.hasOwn(SERVERS, scheme) ? SERVERS[scheme] : undefined
+  if (server !== undefined) return server(address)
+  if (scheme === 'sqlite' && !place.startsWith('//')) {
+    return sqlite(resolve(dataDir, place || 'sessions.db'))
+  }
+  if (scheme === 'memory' && place === '') return memory
   // Not echoed: an address of a database often has a password in it.
   throw configError(
-    'SESSION_STORE is none that this shop knows. Known are "sqlite:" (a file in DATA_DIR), "sqlite:/path/to/file.db" and ' +
-      '"memory:" (one process, forgets everybody when it stops).',
+    'SESSION_STORE is none that this shop knows. Known are "sqlite:" (a file in DATA_DIR), "sqlite:/path/to/file.db", ' +
+      '"memory:" (one process, forgets everybody when it stops), and what begins with ' +
+      `${Object.keys(SERVERS)
+        .map((name) => `${name}://`)
+        .join(', ')}.`,
   )
 }
 

@@ -1,0 +1,55 @@
+import { expect, test } from 'vitest'
+import { notRun } from '../not-run.js'
+import * as postgres from '../servers/postgres.js'
+import * as redis from '../servers/redis.js'
+import * as sentinel from '../servers/sentinel.js'
+import { sharedServer } from '../servers/shared.js'
+import { goToAndFro } from './to-and-fro.js'
+
+interface Case {
+  readonly name: string
+  readonly says: RegExp
+  missing?(): string | undefined
+  address(): Promise<string>
+}
+
+const cases: readonly Case[] = [
+  {
+    name: 'Redis',
+    says: /kept in Redis at 127\.0\.0\.1:\d+, database 3\n/,
+    missing: redis.missing,
+    address: async () => `redis://127.0.0.1:${(await sharedServer('redis')).port}/3`,
+  },
+  {
+    name: 'a Redis Cluster',
+    says: /kept in Redis Cluster at 127\.0\.0\.1:1, 127\.0\.0\.1:\d+\n/,
+    missing: redis.missing,
+    // Of the nodes that are named, one is not there.
+    address: async () =>
+      `redis+cluster://127.0.0.1:1,127.0.0.1:${(await sharedServer('cluster')).port}`,
+  },
+  {
+    name: 'Redis behind Sentinel',
+    says: /kept in Redis, primary sessions of the sentinels at 127\.0\.0\.1:1, 127\.0\.0\.1:\d+\n/,
+    missing: sentinel.missing,
+    address: async () =>
+      `redis+sentinel://127.0.0.1:1,127.0.0.1:${(await sharedServer('sentinel')).port}/sessions`,
+  },
+  {
+    name: 'PostgreSQL',
+    says: /kept in PostgreSQL at 127\.0\.0\.1:\d+, database postgres\n/,
+    missing: postgres.missing,
+    address: async () =>
+      `postgres://postgres@127.0.0.1:${(await sharedServer('postgres')).port}/postgres`,
+  },
+]
+
+test.each(cases)(
+  'two shops share their visitors, and what these end, in $name',
+  async ({ name, says, missing, address }) => {
+    const why = missing?.()
+    if (why !== undefined) return notRun(`the shop on ${name}`, why)
+    const printed = await goToAndFro({ SESSION_STORE: await address() })
+    expect(printed).toMatch(says)
+  },
+)
