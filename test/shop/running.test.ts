@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import http from 'node:http'
 import { join } from 'node:path'
@@ -233,6 +234,23 @@ test('the start says where the shop is and its sessions are, and in development 
     SESSION_SECRET: SECRET,
   })
   expect(production.printed()).not.toContain('@stillware')
+})
+
+test('a shop that starts while another makes the database waits for it', async () => {
+  const dataDir = scratch()
+  const making = `
+    const db = new (require('libsql'))(process.argv[1])
+    db.exec('CREATE TABLE another (x); BEGIN EXCLUSIVE')
+    console.log('locked')
+    process.stdin.once('data', () => setTimeout(() => db.exec('COMMIT'), 3000))
+    process.stdin.once('end', () => process.exit())`
+  const other = spawn(process.execPath, ['-e', making, join(dataDir, 'shop.db')], { cwd: root })
+  onTestFinished(() => void other.kill('SIGKILL'))
+  await once(other.stdout, 'data')
+  const shop = await spawnServer(dataDir)
+  other.stdin.write('go')
+  await Promise.race([shop.ended, once(shop.child.stdout!, 'data')])
+  expect(shop.printed()).toMatch(/is open at/)
 })
 
 test('a wrong setting ends the start with one sentence and no stack', async () => {

@@ -33,10 +33,11 @@ const MIGRATIONS = [
 /** Opens the shop's own data. Sessions live in a file of their own, kept by their store. */
 export function openDatabase(filename: string): Database.Database {
   const db = new Database(filename)
+  // The time to wait comes first: another process of the shop may be making the file in this moment.
   db.exec(`
+    PRAGMA busy_timeout = 5000;
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = NORMAL;
-    PRAGMA busy_timeout = 5000;
     PRAGMA foreign_keys = ON;
   `)
   db.exec('BEGIN IMMEDIATE')
