@@ -152,9 +152,17 @@ export function mysqlStore(options: MysqlStoreOptions): SessionStore {
       const values = [claim, now, user, now, ...except]
       const { count } = await change(sql.claim(except.length), values)
       if (count === 0) return []
-      const { rows } = await read(sql.claimed, [user, claim])
-      await change(sql.deleteClaimed, [user, claim])
-      return rows.map(toKey)
+      try {
+        const { rows } = await read(sql.claimed, [user, claim])
+        await change(sql.deleteClaimed, [user, claim])
+        return rows.map(toKey)
+      } catch (cause) {
+        const { message } = cause as Error
+        throw storeError(`sessions were ended, and which could not be told: ${message}`, {
+          cause,
+          executed: 'unknown',
+        })
+      }
     },
 
     async revocationMark(userId, now) {

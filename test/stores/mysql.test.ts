@@ -1,13 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { OpenedStore } from '../../src/conformance.js'
 import { testSessionStore } from '../../src/conformance.js'
 import type { SessionStore, StoreKey } from '../../src/core/store.js'
-import { mysqlSchema, mysqlStore } from '../../src/stores/mysql.js'
+import { mysqlStore } from '../../src/stores/mysql.js'
 import { notRun } from '../not-run.js'
-import { root } from '../run.js'
 import * as mariadb from '../servers/mariadb.js'
 import type { ServerProcess } from '../servers/process.js'
 import { startProxy } from '../servers/proxy.js'
@@ -75,11 +72,6 @@ describe.skipIf(mariadb.missing() !== undefined)('a hand on each statement', () 
     }) as never
     testSessionStore({ test: stepwise, open: () => openHeld(server.port, client) })
   })
-})
-
-test('docs/sql/mysql.sql is what mysqlSchema answers', () => {
-  const shipped = readFileSync(join(root, 'docs/sql/mysql.sql'), 'utf8')
-  expect(shipped).toBe(mysqlSchema())
 })
 
 const UNUSUAL: Readonly<Record<string, object>> = {

@@ -15,7 +15,7 @@ import { explain, isForbidden, isMissingTable, mayRepeat } from './trouble.js'
 
 /** A database with the tables of the sessions in it. */
 export interface Database {
-  /** Sends a statement that changes nothing; once more where its connection broke. */
+  /** Sends a statement that changes nothing. */
   read(statement: Statement, values: readonly Value[]): Promise<Answer>
   /** Sends a change; once more only where it surely was not executed. */
   change(statement: Statement, values: readonly Value[]): Promise<Answer>
@@ -75,7 +75,7 @@ export function createDatabase(client: Client, options: DatabaseOptions): Databa
       cause = (error as Error).cause
     }
     throw storeError(
-      `MySQL has no table ${call.sessions}${createTable ? ', and does not let this user make it' : ''}: run docs/sql/mysql.sql of staykept, or what mysqlSchema() answers, as a user who may${createTable ? '' : '; or set createTable: true'}`,
+      `MySQL shows this user no table ${call.sessions}${createTable ? ' and does not let it make one' : ''}: run docs/sql/mysql.sql of staykept, or what mysqlSchema() answers, as a user who may, and GRANT SELECT, INSERT, UPDATE, DELETE ON both tables${createTable ? '' : '; or set createTable: true'}`,
       { cause, executed: 'no' },
     )
   }
@@ -101,7 +101,7 @@ export function createDatabase(client: Client, options: DatabaseOptions): Databa
     let answer = await client.send(statement, values)
     // What has waited for long already will not be waited for again.
     const isSoon = performance.now() - started < timeout / 2
-    if ('error' in answer && isSoon && mayRepeat(answer, isRead)) {
+    if ('error' in answer && isSoon && mayRepeat(answer.error)) {
       if (isMissingTable(answer.error)) {
         isReady = false
         wasMissing = true

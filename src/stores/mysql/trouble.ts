@@ -20,13 +20,9 @@ export function explain(failure: Failure, call: Call): SessionError {
   return storeError(sentence(failure, call), { cause: error, executed })
 }
 
-/**
- * Whether a statement that failed may be sent once more: it surely was not executed, and may well be the next time; or
- * it changes nothing, and its connection broke.
- */
-export function mayRepeat({ error, isSent }: Failure, isRead: boolean): boolean {
-  if (REPEATABLE.has(numberOf(error))) return true
-  return isRead && isSent && !isUndone(error) && !isGivenUp(error)
+/** Whether a statement that failed may be sent once more: it surely was not executed, and may well be the next time. */
+export function mayRepeat(error: unknown): boolean {
+  return REPEATABLE.has(numberOf(error))
 }
 
 export function isMissingTable(error: unknown): boolean {
@@ -97,7 +93,7 @@ function sentence({ error, isSent }: Failure, call: Call): string {
   if (isGivenUp(error)) {
     return isSent
       ? `MySQL did not answer within ${timeout} ms`
-      : `no connection of the pool was free within ${timeout} ms: raise its connectionLimit, or give the sessions a pool of their own`
+      : `the pool had no connection within ${timeout} ms: see that MySQL runs; and if the pool was used up, raise its connectionLimit, or give the sessions a pool of their own`
   }
   const number = numberOf(error)
   if (FORBIDDEN.has(number)) {

@@ -10,10 +10,11 @@ export interface Login {
   readonly port: number
   readonly user: string
   readonly password: string
+  readonly database?: string
 }
 
 export interface OwnDatabase {
-  readonly login: Login & { readonly database: string }
+  readonly login: Login
   remove(): Promise<void>
 }
 

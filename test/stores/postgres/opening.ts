@@ -1,10 +1,12 @@
 import pg from 'pg'
 import postgres from 'postgres'
 import { onTestFinished } from 'vitest'
-import type { SessionRecord, SessionStore, StoreKey } from '../../../src/core/store.js'
+import type { SessionStore } from '../../../src/core/store.js'
 import { type PostgresStoreOptions, postgresStore } from '../../../src/stores/postgres.js'
 import { login } from '../../servers/postgres.js'
 import { newSchema } from './schemas.js'
+
+export { HOUR, key, NOW, record } from '../sql/records.js'
 
 export type Kind = 'pg' | 'postgres.js'
 export const KINDS: readonly Kind[] = ['pg', 'postgres.js']
@@ -47,22 +49,4 @@ export async function emptySchema(port: number): Promise<string> {
   const { schema, remove } = await newSchema(port)
   onTestFinished(remove)
   return schema
-}
-
-export const NOW = 2_000_000_000_000
-export const HOUR = 3_600_000
-
-export function key(text: string): StoreKey {
-  return text as StoreKey
-}
-
-export function record(changes: Partial<SessionRecord> = {}): SessionRecord {
-  return {
-    version: 'v',
-    payload: '{}',
-    lastSeenAt: NOW,
-    expiresAt: NOW + HOUR,
-    absoluteExpiresAt: NOW + 100 * HOUR,
-    ...changes,
-  }
 }
