@@ -9,14 +9,8 @@ import * as mariadb from '../servers/mariadb.js'
 import type { ServerProcess } from '../servers/process.js'
 import { startProxy } from '../servers/proxy.js'
 import { missing, newDatabase, newHome } from './mysql/databases.js'
-import {
-  executionsOf,
-  forgetExecutions,
-  gatedMariadb,
-  gatedMysql2,
-  loseReplyOf,
-  openGate,
-} from './mysql/hooks.js'
+import { executionsOf, forgetExecutions, loseReplyOf, openGate } from './mysql/hooks.js'
+import { gated } from './mysql/opening.js'
 
 const { openPool } = createRequire(import.meta.url)('./mysql.open.cjs')
 
@@ -119,8 +113,7 @@ async function openHeld(port: number, client: string): Promise<OpenedStore> {
   const proxy = await startProxy(port)
   const gate = openGate()
   const one = openPool({ ...login, port: proxy.port, connectionLimit: 1, client })
-  const gated = client === 'mariadb' ? gatedMariadb : gatedMysql2
-  const store = mysqlStore({ pool: gated(one.pool, gate) })
+  const store = mysqlStore({ pool: gated(client, one.pool, gate) })
   const others = openPool({ ...login, client })
   // What a lost reply is about is prepared: one trip.
   await prepareAll(store)

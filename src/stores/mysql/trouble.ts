@@ -47,11 +47,10 @@ export function isForbidden(error: unknown): boolean {
 
 /**
  * Whether the connection that brought this error is of no more use. One to a server that has become a replica is not:
- * the next one may go to the new primary.
+ * the next one may go to the new primary. One that lost what the client prepared on it is not either.
  */
 export function isBroken(error: unknown): boolean {
-  const number = numberOf(error)
-  return !isUndone(error) || isFatal(error) || READ_ONLY.has(number) || number === 1153
+  return !isUndone(error) || isFatal(error) || DEAD_END.has(numberOf(error))
 }
 
 /** The error of a statement that the store has waited for long enough. */
@@ -133,6 +132,7 @@ function messageOf(error: unknown): string {
 const POOL_ENDED = /pool is (closed|ending)/i
 
 const READ_ONLY: ReadonlySet<number> = new Set([1290, 1792, 1836])
+const DEAD_END: ReadonlySet<number> = new Set([...READ_ONLY, 1153, 1243])
 /** The right to a table, a column, a database; the login in it. */
 const FORBIDDEN: ReadonlySet<number> = new Set([1044, 1142, 1143, 1227, 1370])
 
