@@ -15,36 +15,68 @@ export interface Curtain {
   settle(): void
 }
 
-const HEADER_METHODS = ['setHeader', 'setHeaders', 'appendHeader', 'removeHeader'] as const
+const CURTAIN: unique symbol = Symbol('staykept curtain')
+
+interface Covered {
+  [CURTAIN]?: { readonly isEnded: boolean }
+}
+
+const looksEnded: PropertyDescriptor = {
+  get(this: Covered) {
+    return this[CURTAIN]?.isEnded
+  },
+  configurable: true,
+}
+const refusing: PropertyDescriptor = { value: refuseHeaders, writable: true, configurable: true }
+
+/**
+ * The same for all responses, which find theirs by a symbol: gates.ts says what a closure on each would cost. The curtain
+ * is lifted from the last to the first, which V8 undoes without turning the response into a dictionary.
+ */
+const COVERS: readonly (readonly [name: string, descriptor: PropertyDescriptor])[] = [
+  ['headersSent', { get: () => true, configurable: true }],
+  ['writableEnded', looksEnded],
+  ['finished', looksEnded],
+  ['setHeader', refusing],
+  ['setHeaders', refusing],
+  ['appendHeader', refusing],
+  ['removeHeader', refusing],
+]
 
 export function drawCurtain(res: ServerResponse): Curtain {
   const { statusCode } = res
   const statusMessage = isHttp2(res) ? undefined : res.statusMessage
-  let isEnded = false
-  const undo: (() => void)[] = []
-
-  function cover(name: string, descriptor: PropertyDescriptor): void {
-    if (!(name in res)) return
+  const state = { isEnded: false }
+  /** Properties of the response's own that stand aside meanwhile. */
+  let aside: Map<string, PropertyDescriptor> | undefined
+  let isFinishedOwn = false
+  ;(res as Covered)[CURTAIN] = state
+  for (const [name, descriptor] of COVERS) {
+    if (!(name in res)) continue
     const own = Object.getOwnPropertyDescriptor(res, name)
-    Object.defineProperty(res, name, { ...descriptor, configurable: true })
-    undo.push(() => {
-      if (own === undefined) Reflect.deleteProperty(res, name)
-      else Object.defineProperty(res, name, own)
-    })
+    if (name === 'finished' && own?.writable === true && own.value === false) {
+      // Node's own, and a plain value: a getter in its place would slow the response down for the rest of its life.
+      isFinishedOwn = true
+      continue
+    }
+    if (own !== undefined) aside = (aside ?? new Map()).set(name, own)
+    Object.defineProperty(res, name, descriptor)
   }
-
-  cover('headersSent', { get: () => true })
-  cover('writableEnded', { get: () => isEnded })
-  cover('finished', { get: () => isEnded })
-  for (const name of HEADER_METHODS) cover(name, { value: refuseHeaders, writable: true })
   const release = keepSocket(res)
 
   return {
     end() {
-      isEnded = true
+      state.isEnded = true
+      if (isFinishedOwn) res.finished = true
     },
     lift() {
-      for (const step of undo.splice(0)) step()
+      for (let at = COVERS.length - 1; at >= 0; at -= 1) {
+        const [name] = COVERS[at] as (typeof COVERS)[number]
+        const own = aside?.get(name)
+        if (own !== undefined) Object.defineProperty(res, name, own)
+        else if (name !== 'finished' || !isFinishedOwn) Reflect.deleteProperty(res, name)
+      }
+      if (isFinishedOwn) res.finished = false
       res.statusCode = statusCode
       if (!isHttp2(res)) res.statusMessage = statusMessage as string
     },
