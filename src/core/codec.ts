@@ -1,4 +1,5 @@
 import { explainRefusal, REFUSED, reservedKey } from './codec-refusal.js'
+import { plainlyDiffer } from './plain-difference.js'
 import { hasExtras, isPlain, isPlainArray, MAX_DEPTH } from './plain-values.js'
 import { RESERVED_KEYS } from './reserved-keys.js'
 
@@ -75,6 +76,7 @@ export function splitData(text: string): Fields {
 /** Whether two encoded sessions hold the same, however each was spelt. */
 export function saysTheSame(left: string, right: string): boolean {
   if (left === right) return true
+  if (plainlyDiffer(left, right)) return false
   const fields = splitData(left)
   const others = splitData(right)
   if (fields.size !== others.size) return false

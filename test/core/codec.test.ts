@@ -10,6 +10,7 @@ import {
   saysTheSame,
   splitData,
 } from '../../src/core/codec.js'
+import { plainlyDiffer } from '../../src/core/plain-difference.js'
 import { memoryStore } from '../../src/stores/memory.js'
 import { faultyStore } from '../../src/testing.js'
 import { createJar, createProcess } from './process.js'
@@ -242,6 +243,49 @@ test('the order of keys and a spelling of numbers make no difference', () => {
   expect(saysTheSame('{"a":1,"b":2}', '{"b":2.0,"a":1e0}')).toBe(true)
   expect(saysTheSame('{"a":1}', '{"a":1,"b":null}')).toBe(false)
   expect(saysTheSame('{"a":{"x":1,"y":2}}', '{"a":{"y":2,"x":1}}')).toBe(false)
+})
+
+test('whether two sessions say the same is told as by decoding both, whoever wrote the first', () => {
+  const slowly = (left: string, right: string): boolean => {
+    const [fields, others] = [splitData(left), splitData(right)]
+    return (
+      fields.size === others.size && [...fields].every(([name, text]) => others.get(name) === text)
+    )
+  }
+  const spelt = fc.constantFrom(
+    (object: object) => encodeData(object),
+    (object: object) => ` ${JSON.stringify(JSON.parse(encodeData(object)), undefined, 1)} `,
+    (object: object) => joinFields(new Map([...encodeFields(object)].reverse())),
+    (object: object) => `{"__proto__":{"a":1},${encodeData(object).slice(1)}`.replace(',}', '}'),
+  )
+  let different = 0
+  fc.assert(
+    fc.property(
+      data,
+      fc.dictionary(key, value, { maxKeys: 2 }),
+      spelt,
+      (object, changes, spell) => {
+        const changed = Object.fromEntries(
+          Object.entries({ ...object, ...changes }).filter(([name]) => name !== '__proto__'),
+        )
+        const [left, right] = [spell(object), encodeData(changed)]
+        expect(saysTheSame(left, right)).toBe(slowly(left, right))
+        if (plainlyDiffer(left, right)) different += 1
+      },
+    ),
+    { numRuns: 2000 },
+  )
+  expect(different).toBeGreaterThan(100)
+})
+
+test('most changes show without decoding the rest of a session', () => {
+  const text = '{"user":{"id":1,"tags":["a,\\"]}"]},"visits":12,"path":"/"}'
+  expect(plainlyDiffer(text, text.replace('12', '13'))).toBe(true)
+  expect(plainlyDiffer(text, text.replace('"a', '"b'))).toBe(true)
+  expect(plainlyDiffer(text, text.replace('/"}', '/","new":1}'))).toBe(true)
+  expect(plainlyDiffer('{}', '{"a":1}')).toBe(false)
+  expect(plainlyDiffer('{"a":1.0}', '{"a":1}')).toBe(false)
+  expect(plainlyDiffer(text, text)).toBe(false)
 })
 
 /** Equal to the last bit, but for own keys that are `undefined`: those are absent. */
