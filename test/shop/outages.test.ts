@@ -7,9 +7,11 @@ import { createClient } from '../http.js'
 import { notRun } from '../not-run.js'
 import { root } from '../run.js'
 import { until } from '../servers/cluster.js'
+import * as mariadb from '../servers/mariadb.js'
 import * as postgres from '../servers/postgres.js'
 import { freePort, type ServerProcess } from '../servers/process.js'
 import { ask, missing, type RedisSettings, start } from '../servers/redis.js'
+import { newDatabase } from '../stores/mysql/databases.js'
 import { type Running, startServer } from './server.js'
 import { openTestShop, scratch, visitor } from './shop.js'
 import { isSignedIn } from './to-and-fro.js'
@@ -18,7 +20,7 @@ interface Case {
   readonly name: string
   missing(): string | undefined
   start(port?: number): Promise<ServerProcess>
-  address(port: number): string
+  address(port: number): string | Promise<string>
 }
 
 const redisCase: Case = {
@@ -52,7 +54,7 @@ const early: readonly Case[] = [
 describe.each(early.filter(isThere))('with $name', ({ start, address }) => {
   test('the shop starts first, serves who has no session, and is ready soon after its store is there', async () => {
     const port = await freePort()
-    const shop = await startServer(scratch(), { SESSION_STORE: address(port) })
+    const shop = await startServer(scratch(), { SESSION_STORE: await address(port) })
     const robin = visitor(shop)
 
     const { status, json } = await robin.get('/readyz')
@@ -81,13 +83,22 @@ const late: readonly Case[] = [
     start: () => postgres.start(),
     address: (port) => `postgres://postgres@127.0.0.1:${port}/postgres`,
   },
+  {
+    name: 'MariaDB',
+    missing: mariadb.missing,
+    start: () => mariadb.start(),
+    async address(port) {
+      const { login } = await newDatabase(port)
+      return `mariadb://${login.user}:${login.password}@127.0.0.1:${port}/${login.database}`
+    },
+  },
 ]
 
 describe.each(late.filter(isThere))('with $name', ({ start, address }) => {
   test('while the store is gone a page of a session is 503, and afterwards nobody is signed out', async () => {
     const server = await start()
     onTestFinished(() => server.close())
-    const env = { SESSION_STORE: address(server.port), LOG_LEVEL: 'warn' }
+    const env = { SESSION_STORE: await address(server.port), LOG_LEVEL: 'warn' }
     const shop = await startServer(scratch(), env)
     const robin = visitor(shop)
     await robin.signIn()
@@ -106,10 +117,14 @@ describe.each(late.filter(isThere))('with $name', ({ start, address }) => {
     expect((await visitor(shop).get('/')).status).toBe(200)
     expect((await robin.get('/healthz')).status).toBe(200)
     expect((await robin.get('/readyz')).status).toBe(503)
-    expect(shop.printed()).toMatch(/"session store: \w+/)
+    await until(async () => {
+      await robin.get('/cart')
+      return /"level":50,[^\n]*"session store: [^\n"]+"/.test(shop.printed())
+    })
 
     await server.restart()
     expect(await readyAfter(shop)).toBeLessThan(4000)
+    await until(async () => shop.printed().includes('"session store: answers again"'))
     expect(await isSignedIn(robin)).toBe(true)
     expect(await robin.cart()).toEqual({ 'moon-jar': 1 })
     expect(shop.child.exitCode).toBe(null)

@@ -23,6 +23,13 @@ test.each([
     'PostgreSQL at db.example:5432, database shop',
   ],
   ['postgresql://%2Frun%2Fpg/shop%20two', 'PostgreSQL at /run/pg, database shop two'],
+  [`mysql://shop:${PASSWORD}@db.example:3307/shop`, 'MySQL at db.example:3307, database shop'],
+  ['mariadb://db.example/shop', 'MariaDB at db.example:3306, database shop'],
+  [
+    `mongodb://shop:${PASSWORD}@one,two:27018/shop?replicaSet=rs0`,
+    'MongoDB at one:27017, two:27018, database shop',
+  ],
+  [`mongodb+srv://shop:${PASSWORD}@c0.example/shop`, 'MongoDB at c0.example, database shop'],
 ])('SESSION_STORE=%s is called %s', (SESSION_STORE, name) => {
   expect(readConfig({ DATA_DIR: scratch(), SESSION_STORE }).sessionStore.name).toBe(name)
 })
@@ -61,6 +68,9 @@ test.each([
   ['a database of a cluster', `redis+cluster://:${PASSWORD}@one,two/1`, /a cluster has but one/],
   ['no database', `postgres://:${PASSWORD}@db`, /names no database: .* postgres:\/\/user/],
   ['two hosts for pg', `postgres://:${PASSWORD}@one,two/shop`, /several hosts, and pg takes one/],
+  ['no database of MySQL', `mysql://:${PASSWORD}@db/`, /names no database: .* mysql:\/\/user/],
+  ['two hosts for mysql2', `mysql://:${PASSWORD}@one,two/shop`, /several hosts, and mysql2 takes/],
+  ['no database of MongoDB', `mongodb://a:${PASSWORD}@one,two/?tls=true`, /names no database/],
   ['no primary', `redis+sentinel://:${PASSWORD}@one,two`, /what the sentinels call the primary/],
 ])('%s is refused with the mend, and not quoted', (_, SESSION_STORE, message) => {
   let refusal: unknown

@@ -1,9 +1,11 @@
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { notRun } from '../not-run.js'
+import * as mongodb from '../servers/mongodb.js'
 import * as postgres from '../servers/postgres.js'
 import * as redis from '../servers/redis.js'
 import * as sentinel from '../servers/sentinel.js'
 import { sharedServer } from '../servers/shared.js'
+import * as mysql from '../stores/mysql/databases.js'
 import { goToAndFro } from './to-and-fro.js'
 
 interface Case {
@@ -41,6 +43,21 @@ const cases: readonly Case[] = [
     missing: postgres.missing,
     address: async () =>
       `postgres://postgres@127.0.0.1:${(await sharedServer('postgres')).port}/postgres`,
+  },
+  {
+    name: 'MariaDB',
+    says: /kept in MariaDB at 127\.0\.0\.1:\d+, database s_\w+\n/,
+    missing: mysql.missing,
+    async address() {
+      const { login, remove } = await mysql.newDatabase()
+      onTestFinished(remove)
+      return `mariadb://${login.user}:${login.password}@${login.host}:${login.port}/${login.database}`
+    },
+  },
+  {
+    name: 'MongoDB, the double',
+    says: /kept in MongoDB at 127\.0\.0\.1:\d+, database stillware\n/,
+    address: async () => `${mongodb.urlOf((await sharedServer('mongodb')).port)}stillware`,
   },
 ]
 

@@ -12,7 +12,7 @@ import { openDatabase } from './db.js'
 import { errorPage, notFound } from './errors.js'
 import { securityHeaders } from './headers.js'
 import { uploadLimit } from './limits.js'
-import { logging, openLog, storeTrouble } from './logging.js'
+import { logging, logOutages, openLog, storeTrouble } from './logging.js'
 import { openOrders } from './orders.js'
 import { price } from './products.js'
 import { account } from './routes/account.js'
@@ -47,6 +47,7 @@ export async function openShop(config: Config, clock: Clock = Date): Promise<Sho
   const avatars = openAvatars(db)
   const orders = openOrders(db)
   const { sessions, close } = await openSessions(config, clock, storeTrouble(log))
+  logOutages(log, sessions)
   const tokens = formTokens(config.secrets)
   let draining = false
 

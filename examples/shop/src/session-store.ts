@@ -2,6 +2,8 @@ import { resolve } from 'node:path'
 import { memoryStore } from 'staykept/memory'
 import { sqliteStore } from 'staykept/sqlite'
 import { configError } from './config-error.js'
+import { mongodb, mongodbSrv } from './stores/mongodb.js'
+import { mysql } from './stores/mysql.js'
 import type { SessionPlace } from './stores/place.js'
 import { postgres } from './stores/postgres.js'
 import { redis, redisCluster, redisSentinel } from './stores/redis.js'
@@ -16,6 +18,10 @@ const SERVERS: Readonly<Record<string, (address: string) => SessionPlace>> = {
   'rediss+sentinel': redisSentinel,
   postgres,
   postgresql: postgres,
+  mysql,
+  mariadb: mysql,
+  mongodb,
+  'mongodb+srv': mongodbSrv,
 }
 
 /** Reads SESSION_STORE. */
