@@ -14,9 +14,10 @@ const modules: Record<string, Record<string, StoreRig>> = import.meta.glob('./st
   eager: true,
 })
 
-/** Every rig whose server is there. */
+/** A rig for each engine whose server is there; with STAYKEPT_LARGE=1 also those of other clients. */
 export const rigs: readonly StoreRig[] = Object.values(modules)
   .flatMap((module) => Object.values(module))
+  .filter(({ isVariant }) => isVariant !== true || process.env.STAYKEPT_LARGE === '1')
   .filter((rig) => {
     const why = rig.missing?.()
     if (why !== undefined) notRun(rig.name, why)

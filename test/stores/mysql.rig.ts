@@ -6,8 +6,11 @@ import type { StoreRig } from './rig.js'
 const { openPool } = createRequire(import.meta.url)('./mysql.open.cjs')
 
 export const withMysql2: StoreRig = rig('mysql, with mysql2', 'mysql2')
-export const withPromises: StoreRig = rig('mysql, with mysql2/promise', 'mysql2/promise')
-export const withMariadb: StoreRig = rig('mysql, with mariadb', 'mariadb')
+export const withPromises: StoreRig = {
+  ...rig('mysql, with mysql2/promise', 'mysql2/promise'),
+  isVariant: true,
+}
+export const withMariadb: StoreRig = { ...rig('mysql, with mariadb', 'mariadb'), isVariant: true }
 
 /** Each place is a database of its own. */
 function rig(name: string, client: string): StoreRig {

@@ -9,8 +9,14 @@ import type { StoreRig } from './rig.js'
 const { openPool } = createRequire(import.meta.url)('./postgres.open.cjs')
 
 export const withPg: StoreRig = rig('postgres, with pg', 'postgres', 'pg')
-export const withPostgresJs: StoreRig = rig('postgres, with postgres.js', 'postgres', 'postgres')
-export const behindPgBouncer: StoreRig = rig('postgres, behind PgBouncer', 'pgbouncer', 'pg')
+export const withPostgresJs: StoreRig = {
+  ...rig('postgres, with postgres.js', 'postgres', 'postgres'),
+  isVariant: true,
+}
+export const behindPgBouncer: StoreRig = {
+  ...rig('postgres, behind PgBouncer', 'pgbouncer', 'pg'),
+  isVariant: true,
+}
 
 /** Each place is a schema of its own in the server that all tests share. */
 function rig(name: string, server: 'postgres' | 'pgbouncer', client: 'pg' | 'postgres'): StoreRig {

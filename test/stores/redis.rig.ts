@@ -24,6 +24,7 @@ export const rig: StoreRig = {
 export const withIoredis: StoreRig = {
   ...rig,
   name: 'redis, with ioredis',
+  isVariant: true,
   open({ port, prefix }) {
     const client = new Redis({ port, host: '127.0.0.1' })
     return { store: redisStore({ client, prefix }), close: () => client.disconnect() }

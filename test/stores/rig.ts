@@ -7,6 +7,11 @@ import type { SessionStore } from 'staykept'
 export interface StoreRig {
   /** As in `staykept/<name>`; more than one rig of a store says which client it uses: `'redis, with ioredis'`. */
   readonly name: string
+  /**
+   * Another client of an engine that has a rig already. The kit proves it; the promises and races run on it only where
+   * everything is asked for (`npm run test:large`), since the engine is the same.
+   */
+  readonly isVariant?: boolean
   /** Why it cannot be run on this machine; absent or `undefined` where it can. */
   missing?(): string | undefined
   /** A new and empty place for sessions. Starts what has to be started. */
