@@ -105,9 +105,10 @@ describe.each(late.filter(isThere))('with $name', ({ start, address }) => {
     await robin.add('moon-jar')
 
     await server.kill()
-    const page = await robin.get('/cart')
+    const page = await robin.get('/products/moon-jar?from=home')
     expect([page.status, page.headers['retry-after']]).toEqual([503, '1'])
     expect(page.text).toContain('Back in a moment')
+    expect(page.text).toContain('href="/products/moon-jar?from=home">Open the page again')
     expect(page.cookies).toEqual([])
     const change = await robin.post('/api/cart', {
       headers: { origin: shop.url },

@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, Request, RequestHandler } from 'express'
 import { isSessionError } from 'staykept'
-import { sameSitePath } from './return-path.js'
+import { safeReturnPath, sameSitePath } from './return-path.js'
 
 export interface HttpError extends Error {
   readonly status: number
@@ -45,7 +45,7 @@ const TEXTS: Readonly<Record<number, Text>> = {
   },
   503: {
     title: 'Back in a moment',
-    text: 'Part of the shop does not answer just now. Your cart is safe. Try again in a few seconds.',
+    text: 'Part of the shop does not answer just now. Nobody was signed out, and your cart is safe. Try again in a few seconds.',
   },
 }
 
@@ -83,14 +83,19 @@ export function errorPage(): ErrorRequestHandler {
     if (wantsJson(req)) {
       res.json({ error: { status, title: text.title, detail: text.text } })
     } else {
-      const back = sameSitePath(req.get('referer'), `${req.protocol}://${req.host}`)
-      const locals = { ...text, status, back: req.method === 'GET' ? undefined : back }
+      const locals = { ...text, status, back: wayBack(req, status) }
       res.render('error', locals, (broken: Error | null, page: string) => {
         if (broken) res.err = broken
         res.type(broken ? 'text' : 'html').send(broken ? `${text.title}\n\n${text.text}\n` : page)
       })
     }
   }
+}
+
+/** Where trying again makes sense; otherwise undefined, for the front page. */
+function wayBack(req: Request, status: number): string | undefined {
+  if (req.method === 'GET') return status === 503 ? safeReturnPath(req.originalUrl, '/') : undefined
+  return sameSitePath(req.get('referer'), `${req.protocol}://${req.host}`)
 }
 
 export function wantsJson(req: Request): boolean {

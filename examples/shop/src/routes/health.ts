@@ -20,9 +20,12 @@ export function health({ db, sessions, draining }: HealthOptions): Router {
 
   // Ready: send no visitors here while this fails.
   router.get('/readyz', async (_req, res) => {
-    const checks = { data: dataAnswers(db), sessions: (await sessions.check()).ok }
+    const { ok: sessionsAnswer, error } = await sessions.check()
+    const checks = { data: dataAnswers(db), sessions: sessionsAnswer }
     const ok = checks.data && checks.sessions && !draining()
     if (!ok) res.status(503).set('Retry-After', '5')
+    // The reason is for the log: whoever asks may be anybody.
+    if (error instanceof Error) res.err = error
     res.set('Cache-Control', 'no-store').json({ ok, ...checks, draining: draining() })
   })
 

@@ -8,6 +8,11 @@ import { hostNames, readStoreUrl, refuseOtherParams, type StoreUrl, urlError } f
 const PORT = 6379
 const SENTINEL_PORT = 26_379
 
+/** A second at most from one attempt to connect to the next, and not all processes at once. */
+function reconnectStrategy(attempts: number): number {
+  return Math.min(50 * 2 ** attempts, 800) + Math.random() * 200
+}
+
 /** One server: `redis://`, or `rediss://` over TLS. */
 export function redis(text: string): SessionPlace {
   const form = `${protocolOf(text)}://user:password@localhost:6379/0`
@@ -23,7 +28,7 @@ export function redis(text: string): SessionPlace {
       const { createClient } = await import('redis')
       // One address may serve several databases, told apart by the name that TLS asks for.
       const name = tls !== undefined && isIP(host) === 0 ? { servername: host } : {}
-      const socket = { host, port, ...tls, ...name }
+      const socket = { host, port, reconnectStrategy, ...tls, ...name }
       return use(createClient({ socket, database, ...loginOf(url) }), onTrouble)
     },
   }
@@ -41,7 +46,7 @@ export function redisCluster(text: string): SessionPlace {
       const { createCluster } = await import('redis')
       const client = createCluster({
         rootNodes: url.hosts.map(({ host, port = PORT }) => ({ socket: { host, port } })),
-        defaults: { ...loginOf(url), ...(tls && { socket: tls }) },
+        defaults: { ...loginOf(url), socket: { reconnectStrategy, ...tls } },
       })
       return use(client, onTrouble)
     },
@@ -62,7 +67,7 @@ export function redisSentinel(text: string): SessionPlace {
       const client = createSentinel({
         name,
         sentinelRootNodes: hosts.map(({ host, port = SENTINEL_PORT }) => ({ host, port })),
-        nodeClientOptions: { ...loginOf(url), ...(tls && { socket: tls }) },
+        nodeClientOptions: { ...loginOf(url), socket: { reconnectStrategy, ...tls } },
         ...(tls && { sentinelClientOptions: { socket: tls } }),
       })
       return use(client, onTrouble)
