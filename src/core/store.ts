@@ -196,6 +196,7 @@ export interface StoreConcern {
 
 /**
  * - `WARN_SESSION_EVICTION`: the engine may drop sessions that are alive
+ * - `WARN_SESSION_NEVER_REMOVED`: the engine keeps what has expired for ever, and grows
  * - `WARN_SESSION_NO_PERSISTENCE`: what was acknowledged may be lost when the engine restarts
  * - `WARN_SESSION_PERMISSION`: the engine does not let this user do what the store has to
  * - `WARN_SESSION_READ_ONLY`: the engine takes no changes, as a replica does
@@ -205,6 +206,7 @@ export interface StoreConcern {
  */
 export type StoreConcernCode =
   | 'WARN_SESSION_EVICTION'
+  | 'WARN_SESSION_NEVER_REMOVED'
   | 'WARN_SESSION_NO_PERSISTENCE'
   | 'WARN_SESSION_PERMISSION'
   | 'WARN_SESSION_READ_ONLY'

@@ -19,15 +19,15 @@ export function createIndexKeeper(
   let isDone = false
 
   async function make(): Promise<StoreConcern[]> {
-    const troubles = await Promise.all([
+    const outcomes = await Promise.all([
       ensure(sessions, [BY_REMOVAL, BY_USER]),
       ensure(marks, [BY_REMOVAL]),
     ])
-    const trouble = troubles.find((one) => one !== undefined)
-    isDone = trouble === undefined
+    isDone = outcomes.every((outcome) => outcome === 'made')
+    const trouble = outcomes.find((outcome) => outcome !== 'made' && outcome !== 'not answered')
     return trouble === undefined
       ? []
-      : [{ code: 'WARN_SESSION_PERMISSION', message: `${place} ${UNMADE} (${trouble})` }]
+      : [{ code: 'WARN_SESSION_NEVER_REMOVED', message: `${place} ${UNMADE} (${trouble})` }]
   }
 
   function prepare(): void {
@@ -72,19 +72,17 @@ const UNMADE =
 const BETWEEN_ATTEMPTS = 60_000
 const PATIENCE = 250
 
-/** Answers what is in the way. Made again, an index that is there costs the server nothing. */
-async function ensure(
-  collection: MongodbCollection,
-  indexes: readonly Index[],
-): Promise<string | undefined> {
+/** Answers `'made'`, `'not answered'`, or what the server said. Made again, an index that is there costs the server nothing. */
+async function ensure(collection: MongodbCollection, indexes: readonly Index[]): Promise<string> {
   try {
     await collection.createIndexes([...indexes])
-    return undefined
+    return 'made'
   } catch (error) {
     // Without the right to make them, or under other names, they may be there all the same.
     const there = await collection.indexes().catch(() => [])
-    if (indexes.every((index) => there.some((one) => serves(one, index)))) return undefined
-    return String((error as Error)?.message)
+    if (indexes.every((index) => there.some((one) => serves(one, index)))) return 'made'
+    const { code, message } = error as { code?: unknown; message?: unknown }
+    return typeof code === 'number' ? String(message) : 'not answered'
   }
 }
 
