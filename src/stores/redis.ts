@@ -5,6 +5,7 @@ import { recentSet } from './redis/recent.js'
 import { decodeRecord, encodeRecord, encodeTime, keepFor } from './redis/record-text.js'
 import { createRecovery } from './redis/recovery.js'
 import { CREATE, TOUCH, UPDATE } from './redis/scripts.js'
+import { createPing } from './redis/self-check.js'
 import { createUserIndex } from './redis/user-index.js'
 
 export type { IoredisClient, NodeRedisClient } from './redis/client.js'
@@ -127,11 +128,7 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
     deleteByUser: users.endAll,
     revocationMark: users.mark,
 
-    async ping() {
-      const [seconds, microseconds] = (await commands.read(start, 'time')) as [unknown, unknown]
-      return { now: Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000) }
-    },
-
+    ping: createPing(connection, commands, start),
     reconnect: recovery.reconnect,
 
     close() {

@@ -1,6 +1,13 @@
 import type { Connection } from './connection.js'
 import type { Recovery } from './recovery.js'
-import { explain, isRefusal, mayBeSentAgain } from './refusals.js'
+import {
+  closedClient,
+  closedStore,
+  failure,
+  isRefusal,
+  mayBeSentAgain,
+  noConnection,
+} from './refusals.js'
 import type { Script } from './scripts.js'
 
 /** How the store speaks to the engine: what fails here says what to do about it, and whether it was executed. */
@@ -15,6 +22,8 @@ export interface Commands {
   run(script: Script, key: string, ...args: string[]): Promise<unknown>
   /** As `run`, always with the text: it cannot come back for being forgotten, so nothing overtakes it. */
   runText(script: Script, key: string, ...args: string[]): Promise<unknown>
+  /** Waits for a connection, as every call does. */
+  connected(): Promise<void>
   close(): void
 }
 
@@ -38,13 +47,13 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
   let isClosed = false
 
   async function send(key: string, command: readonly string[]): Promise<unknown> {
-    if (isClosed || connection.state() !== 'ready') await connected()
+    if (isClosed || connection.state() !== 'ready') await wait()
     return watch(connection.send(key, command))
   }
 
-  function connected(): Promise<void> | undefined {
-    if (isClosed) throw explain.closedStore()
-    if (connection.state() === 'closed') throw explain.closed(connection)
+  function wait(): Promise<void> {
+    if (isClosed) throw closedStore()
+    if (connection.state() === 'closed') throw closedClient(connection.lastError())
     return new Promise((go, giveUp) => {
       waiting.push({ until: performance.now() + PATIENCE, go, giveUp })
       timer ??= setInterval(look, LOOK_EVERY)
@@ -58,9 +67,9 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
     waiting = []
     for (const one of all) {
       if (state === 'ready') one.go()
-      else if (isClosed) one.giveUp(explain.closedStore())
-      else if (state === 'closed') one.giveUp(explain.closed(connection))
-      else if (now >= one.until) one.giveUp(explain.unreachable(connection, PATIENCE))
+      else if (isClosed) one.giveUp(closedStore())
+      else if (state === 'closed') one.giveUp(closedClient(connection.lastError()))
+      else if (now >= one.until) one.giveUp(noConnection(connection.lastError()))
       else waiting.push(one)
     }
     if (waiting.length > 0) return
@@ -72,12 +81,12 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
     try {
       return await send(key, command)
     } catch (error) {
-      if (!mayBeSentAgain(error)) throw explain.failure(error, connection, 'read')
+      if (!mayBeSentAgain(error)) throw failure(error, 'read')
     }
     try {
       return await send(key, command)
     } catch (error) {
-      throw explain.failure(error, connection, 'read')
+      throw failure(error, 'read')
     }
   }
 
@@ -85,7 +94,7 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
     try {
       return await send(key, command)
     } catch (error) {
-      throw explain.failure(error, connection, 'write')
+      throw failure(error, 'write')
     }
   }
 
@@ -97,7 +106,7 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
     try {
       return await send(key, ['evalsha', script.sha, '1', key, ...args])
     } catch (error) {
-      if (!isRefusal(error, 'NOSCRIPT')) throw explain.failure(error, connection, 'write')
+      if (!isRefusal(error, 'NOSCRIPT')) throw failure(error, 'write')
     }
     return runText(script, key, ...args)
   }
@@ -111,6 +120,9 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
     write,
     run,
     runText,
+    async connected() {
+      if (isClosed || connection.state() !== 'ready') await wait()
+    },
     close() {
       isClosed = true
       if (timer !== undefined) look()

@@ -68,7 +68,8 @@ function clusterParts(client: Ioredis): Pick<Connection, 'primaries' | 'refresh'
   return {
     primaries: () =>
       (client.nodes?.('master') ?? [])
-        .filter(({ status }) => status === 'ready')
+        // One to which nothing was sent yet waits for its first command.
+        .filter(({ status }) => status === 'ready' || status === 'wait')
         .map((node) => {
           const send = senders.get(node) ?? sender(node)
           senders.set(node, send)

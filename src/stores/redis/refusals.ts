@@ -1,44 +1,40 @@
 import { isSessionError, storeError } from '../../core/errors.js'
-import type { Connection } from './connection.js'
 
-/** What goes wrong between the store and the engine, each as one sentence with what to do about it. */
-export const explain = {
-  failure(error: unknown, connection: Connection, call: 'read' | 'write'): Error {
-    if (isSessionError(error)) return error
-    const code = codeOf(error)
-    if (code !== undefined) {
-      const told = REFUSALS[code] ?? 'refused a command: its answer stands in the cause'
-      const executed = code === 'OOM' ? 'full' : 'no'
-      return storeError(`Redis ${told}`, { cause: error, executed })
-    }
-    const message = messageOf(error)
-    if (/^The client is closed$/.test(message)) return explain.closed(connection, error)
-    const isUnsent = call === 'read' || UNSENT.test(message)
-    return storeError(
-      `the connection to Redis failed${message === '' ? '' : ` (${message})`}${isUnsent ? '' : '; whether the change was made is unknown'}`,
-      { cause: error, executed: isUnsent ? 'no' : 'unknown' },
-    )
-  },
+/** What went wrong between the store and the engine, as one sentence with what to do about it. Hosts stand in the cause. */
+export function failure(error: unknown, call: 'read' | 'write'): Error {
+  if (isSessionError(error)) return error
+  const code = codeOf(error)
+  if (code !== undefined) {
+    const told = REFUSALS[code] ?? 'refused a command: its answer stands in the cause'
+    // These two come from any line of a script, and a script that ends early is not undone.
+    const isHalfway = /^(ERR|NOPERM)$/.test(code) && /\bscript\b/i.test(messageOf(error))
+    const executed = code === 'OOM' ? 'full' : isHalfway ? 'unknown' : 'no'
+    return storeError(`Redis ${told}`, { cause: error, executed })
+  }
+  if (/^The client is closed$/.test(messageOf(error))) return closedClient(error)
+  const isUnsent = call === 'read' || UNSENT.test(messageOf(error))
+  return storeError(
+    `the connection to Redis failed${reasonOf(error)}${isUnsent ? '' : '; whether the change was made is unknown'}`,
+    { cause: error, executed: isUnsent ? 'no' : 'unknown' },
+  )
+}
 
-  unreachable(connection: Connection, milliseconds: number): Error {
-    const cause = connection.lastError()
-    const reason = cause === undefined ? '' : ` (${messageOf(cause)})`
-    return storeError(
-      `no connection to Redis for ${milliseconds} ms${reason}: the client goes on looking for one`,
-      { cause, executed: 'no' },
-    )
-  },
+export function noConnection(cause: unknown): Error {
+  return storeError(
+    `there is no connection to Redis${reasonOf(cause)}; the client goes on trying. Is the server up, and its address right?`,
+    { cause, executed: 'no' },
+  )
+}
 
-  closed(connection: Connection, cause: unknown = connection.lastError()): Error {
-    return storeError(
-      'the Redis client is not open: call its connect() once at start, and close it after the last request only',
-      { cause, executed: 'no' },
-    )
-  },
+export function closedClient(cause: unknown): Error {
+  return storeError(
+    'the Redis client is not open: call its connect() once at start, and close it after the last request only',
+    { cause, executed: 'no' },
+  )
+}
 
-  closedStore(): Error {
-    return storeError('the Redis store was closed', { executed: 'no' })
-  },
+export function closedStore(): Error {
+  return storeError('the Redis store was closed', { executed: 'no' })
 }
 
 /** Whether the engine answered with an error (of this code): it executed nothing then. */
@@ -64,6 +60,12 @@ function codeOf(error: unknown): string | undefined {
 
 function messageOf(error: unknown): string {
   return String((error as { message?: unknown } | undefined)?.message ?? '')
+}
+
+/** Such as ` (ECONNREFUSED)`: never the message, which has the host in it. */
+function reasonOf(error: unknown): string {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'string' && /^[A-Z_]+$/.test(code) ? ` (${code})` : ''
 }
 
 /** What client libraries say of a command that they did not write to a connection, or that no node of a cluster took. */
