@@ -1,3 +1,4 @@
+import { isSessionError } from '../core/errors.js'
 import type { SessionRecord, SessionStore, StoreKey, WriteResult } from '../core/store.js'
 import { connectionOf, type IoredisClient, type NodeRedisClient } from './redis/client.js'
 import { createCommands } from './redis/commands.js'
@@ -64,7 +65,7 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
       return write()
     }
     const [entry, written] = await Promise.allSettled([enlist(), write()])
-    if (entry.status === 'rejected') {
+    if (entry.status === 'rejected' && mayStand(entry.reason, written)) {
       try {
         await enlist()
       } catch (error) {
@@ -154,6 +155,13 @@ const REMEMBERED = 8192
 
 const UPDATED: WriteResult = Object.freeze({ outcome: 'updated' })
 const MISSING: WriteResult = Object.freeze({ outcome: 'missing' })
+
+/** Whether a record was, or may have been, written though its entry was not. Of two lost replies the first was executed too. */
+function mayStand(entryError: unknown, written: PromiseSettledResult<unknown>): boolean {
+  if (written.status === 'fulfilled') return Number(written.value) === 1
+  const isUnknown = isSessionError(written.reason, 'ERR_SESSION_OUTCOME_UNKNOWN')
+  return isUnknown && !isSessionError(entryError, 'ERR_SESSION_OUTCOME_UNKNOWN')
+}
 
 function checked(options: RedisStoreOptions): RedisStoreOptions {
   if (typeof options !== 'object' || options === null) {

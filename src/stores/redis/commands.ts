@@ -5,8 +5,9 @@ import {
   closedStore,
   failure,
   isRefusal,
-  mayBeSentAgain,
+  mayBeReadAgain,
   noConnection,
+  wasTakenBack,
 } from './refusals.js'
 import type { Script } from './scripts.js'
 
@@ -48,6 +49,12 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
 
   async function send(key: string, command: readonly string[]): Promise<unknown> {
     if (isClosed || connection.state() !== 'ready') await wait()
+    try {
+      return await watch(connection.send(key, command))
+    } catch (error) {
+      if (!wasTakenBack(error)) throw error
+    }
+    await wait()
     return watch(connection.send(key, command))
   }
 
@@ -81,7 +88,7 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
     try {
       return await send(key, command)
     } catch (error) {
-      if (!mayBeSentAgain(error)) throw failure(error, 'read')
+      if (!mayBeReadAgain(error)) throw failure(error, 'read')
     }
     try {
       return await send(key, command)

@@ -5,11 +5,10 @@ export function failure(error: unknown, call: 'read' | 'write'): Error {
   if (isSessionError(error)) return error
   const code = codeOf(error)
   if (code !== undefined) {
-    const told = REFUSALS[code] ?? 'refused a command: its answer stands in the cause'
     // These two come from any line of a script, and a script that ends early is not undone.
     const isHalfway = /^(ERR|NOPERM)$/.test(code) && /\bscript\b/i.test(messageOf(error))
     const executed = code === 'OOM' ? 'full' : isHalfway ? 'unknown' : 'no'
-    return storeError(`Redis ${told}`, { cause: error, executed })
+    return storeError(`Redis ${told(code, error)}`, { cause: error, executed })
   }
   if (/^The client is closed$/.test(messageOf(error))) return closedClient(error)
   const isUnsent = call === 'read' || UNSENT.test(messageOf(error))
@@ -20,6 +19,9 @@ export function failure(error: unknown, call: 'read' | 'write'): Error {
 }
 
 export function noConnection(cause: unknown): Error {
+  const code = codeOf(cause)
+  // The client was refused when it introduced itself, and tries again.
+  if (code !== undefined) return storeError(`Redis ${told(code, cause)}`, { cause, executed: 'no' })
   return storeError(
     `there is no connection to Redis${reasonOf(cause)}; the client goes on trying. Is the server up, and its address right?`,
     { cause, executed: 'no' },
@@ -43,8 +45,13 @@ export function isRefusal(error: unknown, code: string | undefined = codeOf(erro
 }
 
 /** Whether a read failed for its connection only. */
-export function mayBeSentAgain(error: unknown): boolean {
+export function mayBeReadAgain(error: unknown): boolean {
   return !isSessionError(error) && codeOf(error) === undefined && !UNSENT.test(messageOf(error))
+}
+
+/** Whether the command was taken back before it was written, because its connection broke. */
+export function wasTakenBack(error: unknown): boolean {
+  return /^The command was aborted/.test(messageOf(error))
 }
 
 /**
@@ -62,6 +69,13 @@ function messageOf(error: unknown): string {
   return String((error as { message?: unknown } | undefined)?.message ?? '')
 }
 
+function told(code: string, error: unknown): string {
+  if (/DB index is out of range|SELECT is not allowed/.test(messageOf(error))) {
+    return 'has no database of the number that the client asks for: a server has 0 to 15 unless told otherwise, a cluster 0 only'
+  }
+  return REFUSALS[code] ?? 'refused a command: its answer stands in the cause'
+}
+
 /** Such as ` (ECONNREFUSED)`: never the message, which has the host in it. */
 function reasonOf(error: unknown): string {
   const { code } = (error ?? {}) as { code?: unknown }
@@ -70,7 +84,7 @@ function reasonOf(error: unknown): string {
 
 /** What client libraries say of a command that they did not write to a connection, or that no node of a cluster took. */
 const UNSENT =
-  /^The client is (closed|offline)|^The queue is full|^Connection is closed\.$|enableOfflineQueue options is false|^Reached the max retries per request|^None of startup nodes is available|^None of the root nodes is available|^Too many Cluster redirections|^Timeout waiting for a client/
+  /^The client is (closed|offline)|^The command was aborted|^The queue is full|^Connection is closed\.$|enableOfflineQueue options is false|^Reached the max retries per request|^None of startup nodes is available|^None of the root nodes is available|^Too many Cluster redirections|^Timeout waiting for a client/
 
 const REFUSALS: Readonly<Record<string, string>> = {
   OOM: 'has no room left (maxmemory is reached, and nothing may be evicted): raise maxmemory, or find out what else is stored there. Nothing was changed; it goes on by itself',

@@ -1,3 +1,4 @@
+import { isSessionError, storeError } from '../../core/errors.js'
 import type { DeleteByUserOptions, KeyedRecord, SessionRecord, StoreKey } from '../../core/store.js'
 import { PRUNE_SLACK } from '../../core/store.js'
 import type { Commands } from './commands.js'
@@ -83,11 +84,17 @@ export function createUserIndex(commands: Commands, prefix: string): UserIndex {
     },
 
     async endAll(userId, { except, mark, now }) {
-      await commands.run(
-        MARK,
-        markKey(userId),
-        ...[encodeTime(mark.expiresAt), mark.value, keepFor(mark.expiresAt, now)],
-      )
+      let fullError: unknown
+      try {
+        await commands.run(
+          MARK,
+          markKey(userId),
+          ...[encodeTime(mark.expiresAt), mark.value, keepFor(mark.expiresAt, now)],
+        )
+      } catch (error) {
+        if (!isSessionError(error, 'ERR_SESSION_STORE_FULL')) throw error
+        fullError = error
+      }
       const staying = new Set(except)
       const ended: StoreKey[] = []
       for await (const page of pages(userId, now)) {
@@ -100,6 +107,13 @@ export function createUserIndex(commands: Commands, prefix: string): UserIndex {
         ended.push(...gone)
         // Sent, not waited for: an entry without a record does no harm.
         strike(userId, gone).catch(() => {})
+      }
+      // What stands there has ended, which needs no room; a sign-in under way is not caught.
+      if (fullError !== undefined) {
+        throw storeError(
+          'Redis has no room left for the mark that ends sign-ins under way: the sessions that were there have ended; raise maxmemory and revoke once more',
+          { cause: fullError, executed: 'unknown' },
+        )
       }
       return ended
     },

@@ -129,5 +129,9 @@ export const sentinels: readonly ClientKind[] = libraries.map(({ sentinel }) => 
 /** Ends a client of any kind, and what it has under way. */
 export async function end(client: Client): Promise<void> {
   const { destroy, disconnect } = client as { destroy?(): unknown; disconnect?(): unknown }
-  await (destroy ?? disconnect)?.call(client)
+  try {
+    await (destroy ?? disconnect)?.call(client)
+  } catch {
+    // node-redis 5 cannot be ended twice.
+  }
 }
