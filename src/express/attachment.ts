@@ -11,7 +11,7 @@ import type { VisitClient } from '../core/visit-client.js'
 import type { CookiePolicy } from './cookie-policy.js'
 import { askToRetry, cut, type Next, replaceAnswer } from './failure.js'
 import { addHeaders, type CookieHeaders } from './headers.js'
-import { type CanAddHeaders, type HoldHooks, holdResponse } from './hold.js'
+import { Hold, type HoldHooks } from './hold.js'
 import { deviceOf, hostOf, isNavigation } from './request.js'
 
 /** Ties a visit to the request and the response it belongs to. */
@@ -24,7 +24,7 @@ export class Attachment implements VisitClient, HoldHooks {
   readonly #res: ServerResponse | undefined
   readonly #next: Next | undefined
   #visit: Visit | undefined
-  #canAddHeaders: CanAddHeaders | undefined
+  #hold: Hold | undefined
   #hasFailed = false
 
   constructor(
@@ -57,7 +57,7 @@ export class Attachment implements VisitClient, HoldHooks {
   /** `req.session`. Until it is read, nothing is parsed, built or hooked. */
   get session(): Session {
     this.#holdOnce()
-    if (this.#canAddHeaders?.() === false) this.#watchAfterEnd()
+    if (this.#hold?.canAddHeaders === false) this.#watchAfterEnd()
     return this.visit.open()
   }
 
@@ -79,7 +79,7 @@ export class Attachment implements VisitClient, HoldHooks {
         'a session needs a response to send its cookie with; pass one: sessions.of(req, res)',
       )
     }
-    if (this.#hasFailed || !(this.#canAddHeaders?.() ?? !res.headersSent)) {
+    if (this.#hasFailed || !(this.#hold?.canAddHeaders ?? !res.headersSent)) {
       throw new SessionError(
         'ERR_SESSION_HEADERS_SENT',
         'the headers of this response have left, so it cannot carry a cookie; nothing was stored. Sign in, regenerate and write to a new session before the first byte.',
@@ -96,8 +96,7 @@ export class Attachment implements VisitClient, HoldHooks {
   }
 
   #holdOnce(): void {
-    if (this.#canAddHeaders !== undefined || this.#res === undefined) return
-    this.#canAddHeaders = holdResponse(this.#res, this)
+    if (this.#res !== undefined) this.#hold ??= new Hold(this.#res, this)
   }
 
   isSettled(): boolean {

@@ -3,29 +3,29 @@ export type Method = 'writeHead' | 'write' | 'end' | 'flushHeaders'
 export type AnyMethod = (this: unknown, ...args: unknown[]) => unknown
 export type Methods = Record<Method, AnyMethod>
 
-export interface Call {
-  readonly method: Method
-  readonly args: unknown[]
+/** What every call of those methods goes to. */
+export interface Gate {
+  pass(method: Method, args: unknown[]): unknown
 }
 
 const GATE: unique symbol = Symbol('staykept gate')
 
 interface Gated extends Methods {
-  [GATE]?: { readonly pass: (call: Call) => unknown }
+  [GATE]?: Gate
 }
 
 /**
- * Sends every call of those methods to `pass`, and answers the methods that stood there before.
+ * Sends every call of those methods to `gate`, and answers the methods that stood there before.
  *
  * The functions are the same for all responses and find theirs by a symbol. Where a closure is a property of the very
  * response it closes over, V8's young collections keep that response and the next and the next: measured on Node 20,
  * twice the price of a request. Only a second gate on one response has functions of its own.
  */
-export function putGates(res: object, pass: (call: Call) => unknown): Methods {
+export function putGates(res: object, gate: Gate): Methods {
   const target = res as Gated
   const { writeHead, write, end, flushHeaders } = target
-  const gates = target[GATE] === undefined ? SHARED : createGates(() => pass)
-  target[GATE] ??= { pass }
+  const gates = target[GATE] === undefined ? SHARED : createGates(() => gate)
+  target[GATE] ??= gate
   // engine.io and others hand out responses that lack some of these. Spelt out: a loop costs half a microsecond.
   if (isMethod(writeHead)) target.writeHead = gates.writeHead
   if (isMethod(write)) target.write = gates.write
@@ -41,24 +41,24 @@ export function takeGatesAway(res: object, beneath: Methods): void {
   }
 }
 
-function createGates(passOf: (res: unknown) => (call: Call) => unknown): Methods {
+function createGates(gateOf: (res: unknown) => Gate): Methods {
   return {
     writeHead(...args) {
-      return passOf(this)({ method: 'writeHead', args })
+      return gateOf(this).pass('writeHead', args)
     },
     write(...args) {
-      return passOf(this)({ method: 'write', args })
+      return gateOf(this).pass('write', args)
     },
     end(...args) {
-      return passOf(this)({ method: 'end', args })
+      return gateOf(this).pass('end', args)
     },
     flushHeaders(...args) {
-      return passOf(this)({ method: 'flushHeaders', args })
+      return gateOf(this).pass('flushHeaders', args)
     },
   }
 }
 
-const SHARED: Methods = createGates((res) => (res as Required<Gated>)[GATE].pass)
+const SHARED: Methods = createGates((res) => (res as Required<Gated>)[GATE])
 
 function isMethod(value: unknown): boolean {
   return typeof value === 'function'

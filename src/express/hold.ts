@@ -2,13 +2,14 @@ import type { ServerResponse } from 'node:http'
 import { isPromise } from '../core/maybe.js'
 import type { MaybePromise } from '../core/store.js'
 import { type Curtain, drawCurtain, refuseHeaders } from './curtain.js'
-import { watchDrain } from './drain.js'
+import { rememberDrain, sayDrain } from './drain.js'
 import { cut, keepOut } from './failure.js'
-import { type Call, putGates, takeGatesAway } from './gates.js'
+import { type Gate, type Method, type Methods, putGates, takeGatesAway } from './gates.js'
 import {
   addHeaders,
   type CookieHeaders,
   cleanForError,
+  type HeadersBefore,
   mergeHead,
   rememberHeaders,
 } from './headers.js'
@@ -27,153 +28,185 @@ export interface HoldHooks {
   onLateChange(): void
 }
 
-/** Whether the response can still carry a cookie, however it looks to others. */
-export type CanAddHeaders = () => boolean
+interface Call {
+  readonly method: Method
+  readonly args: unknown[]
+}
 
 /**
  * Puts gates on a response: the first call that would let a header leave starts the commit, and nothing leaves before
  * that is done. Where the commit answers at once, the call goes straight through. Otherwise calls queue and are
  * replayed in order, and meanwhile the response looks to everyone as if it had been sent.
  */
-export function holdResponse(res: ServerResponse, hooks: HoldHooks): CanAddHeaders {
-  // What stood here when the gates went up. On failure it is used again, past everything that was mounted since: a
-  // compressor that has seen `end` would swallow the error page.
-  const beneath = putGates(res, pass)
-  const before = rememberHeaders(res)
-  const sayDrain = watchDrain(res)
-  let state: 'open' | 'held' | 'passed' | 'failed' = res.headersSent ? 'passed' : 'open'
-  let queue: Call[] = []
-  let curtain: Curtain | undefined
-  let added: CookieHeaders | undefined
-  let isEnded = res.writableEnded === true
+export class Hold implements Gate {
+  readonly #res: ServerResponse
+  readonly #hooks: HoldHooks
+  /**
+   * What stood here when the gates went up. On failure it is used again, past everything that was mounted since: a
+   * compressor that has seen `end` would swallow the error page.
+   */
+  readonly #beneath: Methods
+  readonly #before: HeadersBefore
+  readonly #drainListeners: ReturnType<typeof rememberDrain> | undefined
+  #state: 'open' | 'held' | 'passed' | 'failed'
+  #queue: Call[] = []
+  #curtain: Curtain | undefined
+  #added: CookieHeaders | undefined
+  #isEnded: boolean
 
-  if (state === 'passed') res.once?.('close', onBreak)
+  constructor(res: ServerResponse, hooks: HoldHooks) {
+    this.#res = res
+    this.#hooks = hooks
+    this.#beneath = putGates(res, this)
+    this.#before = rememberHeaders(res)
+    this.#drainListeners = rememberDrain(res)
+    this.#state = res.headersSent ? 'passed' : 'open'
+    this.#isEnded = res.writableEnded === true
+    if (this.#state === 'passed') this.#watchForBreak()
+  }
 
-  function pass(call: Call): unknown {
-    switch (state) {
+  /** Whether the response can still carry a cookie, however it looks to others. */
+  get canAddHeaders(): boolean {
+    return this.#state === 'held' || (this.#state === 'open' && !this.#res.headersSent)
+  }
+
+  pass(method: Method, args: unknown[]): unknown {
+    switch (this.#state) {
       case 'open':
-        return start(call)
+        return this.#start(method, args)
       case 'held':
-        return enqueue(call)
+        return this.#enqueue(method, args)
       case 'passed':
-        return call.method === 'end' && !isEnded && isCutShort() ? res : forward(call)
+        return method === 'end' && !this.#isEnded && this.#isCutShort()
+          ? this.#res
+          : this.#forward(method, args)
       case 'failed':
-        return answerFor(call)
+        return this.#answerFor(method)
     }
   }
 
-  function start(call: Call): unknown {
-    if (call.method !== 'end') res.once?.('close', onBreak)
+  #start(method: Method, args: unknown[]): unknown {
+    if (method !== 'end') this.#watchForBreak()
     let committed: MaybePromise<CookieHeaders | undefined>
     try {
-      committed = hooks.commit()
-      if (!isPromise(committed)) open(committed)
+      committed = this.#hooks.commit()
+      if (!isPromise(committed)) this.#open(committed)
     } catch (error) {
       // Told after the handler's own call has returned: an error must not come out of `end`.
       committed = Promise.reject(error)
     }
-    if (!isPromise(committed)) return forward(call)
-    state = 'held'
-    curtain = drawCurtain(res)
-    committed.then(replay, fail)
-    return enqueue(call)
+    if (!isPromise(committed)) return this.#forward(method, args)
+    this.#state = 'held'
+    this.#curtain = drawCurtain(this.#res)
+    this.#replayAfter(committed)
+    return this.#enqueue(method, args)
   }
 
-  function open(headers: CookieHeaders | undefined): void {
-    if (headers !== undefined && !res.headersSent) addHeaders(res, headers)
-    added = headers
-    state = 'passed'
+  #open(headers: CookieHeaders | undefined): void {
+    if (headers !== undefined && !this.#res.headersSent) addHeaders(this.#res, headers)
+    this.#added = headers
+    this.#state = 'passed'
   }
 
-  function enqueue(call: Call): unknown {
-    const { method, args } = call
-    if (method === 'writeHead' && queue.length > 0) {
+  #enqueue(method: Method, args: unknown[]): unknown {
+    if (method === 'writeHead' && this.#queue.length > 0) {
       // `compression` before 1.8 says this again and again until it sees a header.
-      if (args.length > 1 || args[0] !== res.statusCode) refuseHeaders()
-      return res
+      if (args.length > 1 || args[0] !== this.#res.statusCode) refuseHeaders()
+      return this.#res
     }
     // Node would emit an error that nobody listens to.
-    if (isEnded) return answerFor(call)
-    queue.push(call)
+    if (this.#isEnded) return this.#answerFor(method)
+    this.#queue.push({ method, args })
     if (method === 'end') {
-      isEnded = true
-      curtain?.end()
+      this.#isEnded = true
+      this.#curtain?.end()
     }
-    return answerFor(call)
+    return this.#answerFor(method)
   }
 
-  function replay(headers: CookieHeaders | undefined): void {
+  #replayAfter(committed: PromiseLike<CookieHeaders | undefined>): void {
+    committed.then(
+      (headers) => this.#replay(headers),
+      (error: unknown) => this.#fail(error),
+    )
+  }
+
+  #replay(headers: CookieHeaders | undefined): void {
     try {
       // The handler went on after its `send`. Nothing has left yet, so what it changed is stored along.
-      if (!hooks.isSettled()) {
-        Promise.resolve(hooks.commit()).then(replay, fail)
+      if (!this.#hooks.isSettled()) {
+        this.#replayAfter(Promise.resolve(this.#hooks.commit()))
         return
       }
-      curtain?.lift()
-      open(headers)
+      this.#curtain?.lift()
+      this.#open(headers)
       let result: unknown
-      for (const call of queue) result = forward(call)
+      for (const { method, args } of this.#queue) result = this.#forward(method, args)
       // Whoever was told `false` by `write` waits for this; where the socket is full, Node says it later by itself.
-      const wasWriting = queue.some(({ method }) => method === 'write')
-      if (wasWriting && result !== false && !isEnded) sayDrain()
-      queue = []
-      curtain?.settle()
+      const wasWriting = this.#queue.some(({ method }) => method === 'write')
+      if (wasWriting && result !== false && !this.#isEnded) {
+        sayDrain(this.#res, this.#drainListeners)
+      }
+      this.#queue = []
+      this.#curtain?.settle()
     } catch (error) {
-      fail(error)
+      this.#fail(error)
     }
   }
 
-  function fail(error: unknown): void {
-    const calls = queue
-    queue = []
-    curtain?.lift()
-    state = 'failed'
-    takeGatesAway(res, beneath)
+  #fail(error: unknown): void {
+    const res = this.#res
+    const calls = this.#queue
+    this.#queue = []
+    this.#curtain?.lift()
+    this.#state = 'failed'
+    takeGatesAway(res, this.#beneath)
     if (res.headersSent) {
       cut(res)
     } else {
-      cleanForError(res, before)
-      const letIn = keepOut(res, isEnded)
-      hooks.onFailure(error)
+      cleanForError(res, this.#before)
+      const letIn = keepOut(res, this.#isEnded)
+      this.#hooks.onFailure(error)
       letIn()
     }
-    curtain?.settle()
+    this.#curtain?.settle()
     for (const { args } of calls) tell(args, error)
   }
 
   /** A change after the headers that was not stored: better no whole answer than one that is not true. */
-  function isCutShort(): boolean {
+  #isCutShort(): boolean {
     let isLate: boolean
     try {
-      isLate = hooks.hasUnsavedChanges()
+      isLate = this.#hooks.hasUnsavedChanges()
     } catch {
       isLate = true
     }
     if (isLate) {
-      isEnded = true
-      hooks.onLateChange()
-      cut(res)
+      this.#isEnded = true
+      this.#hooks.onLateChange()
+      cut(this.#res)
     }
     return isLate
   }
 
   /** A stream that breaks off never comes to its `end`. */
-  function onBreak(): void {
-    if (state === 'passed' && !isEnded) isCutShort()
+  #watchForBreak(): void {
+    this.#res.once?.('close', () => {
+      if (this.#state === 'passed' && !this.#isEnded) this.#isCutShort()
+    })
   }
 
-  function forward({ method, args }: Call): unknown {
-    if (method === 'end') isEnded = true
-    const final = method === 'writeHead' && added !== undefined ? mergeHead(args, added) : args
-    return beneath[method].apply(res, final)
+  #forward(method: Method, args: unknown[]): unknown {
+    if (method === 'end') this.#isEnded = true
+    const headers = method === 'writeHead' ? this.#added : undefined
+    const final = headers === undefined ? args : mergeHead(args, headers)
+    return this.#beneath[method].apply(this.#res, final)
   }
 
-  function answerFor({ method }: Call): unknown {
-    if (method === 'write') return state === 'failed'
-    return method === 'flushHeaders' ? undefined : res
+  #answerFor(method: Method): unknown {
+    if (method === 'write') return this.#state === 'failed'
+    return method === 'flushHeaders' ? undefined : this.#res
   }
-
-  return () => state === 'held' || (state === 'open' && !res.headersSent)
 }
 
 /** The callback of a call that was not carried out. What it throws has nowhere to go: the request has failed already. */
