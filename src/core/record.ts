@@ -45,10 +45,11 @@ export interface StoredSession {
 }
 
 /**
- * The format of a payload: its number, the meta data as one line of JSON, the data as another. An unknown higher
+ * The format of a payload: its number, the meta data as one line of JSON (a list), the data as another. An unknown higher
  * number is a session of a newer release: absent for this one, and never deleted.
  */
 const FORMAT = 1
+const OPENING = `${FORMAT}[`
 
 export function encodePayload(meta: SessionMeta, text: string): string {
   return `${FORMAT}${JSON.stringify(compact(meta))}\n${text}`
@@ -61,11 +62,12 @@ export function readRecord(
 ): StoredSession | 'corrupt' | 'newer' {
   const payload: unknown = record?.payload
   if (typeof payload !== 'string' || typeof record.version !== 'string') return 'corrupt'
-  const format = Number.parseInt(payload, 10)
-  if (format > FORMAT) return 'newer'
+  if (!payload.startsWith(OPENING)) {
+    return Number.parseInt(payload, 10) > FORMAT ? 'newer' : 'corrupt'
+  }
   const lineEnd = payload.indexOf('\n')
-  if (format !== FORMAT || lineEnd < 0) return 'corrupt'
-  const meta = readMeta(payload.slice(String(FORMAT).length, lineEnd))
+  if (lineEnd < 0) return 'corrupt'
+  const meta = readMeta(payload.slice(OPENING.length - 1, lineEnd))
   if (meta === undefined || !isTime(record.lastSeenAt) || !isTime(record.expiresAt))
     return 'corrupt'
   return {
@@ -88,60 +90,65 @@ export function readData({ text }: StoredSession): Record<string, unknown> | und
   }
 }
 
-/** Short names, because every session pays for them. */
-interface CompactMeta {
-  s: string
-  p: string
-  c: number
-  a?: number | undefined
-  u?: string | number | [string] | undefined
-  m?: number | null | undefined
-  o?: (readonly [string, number])[] | undefined
-  d?: [string | null, string | null] | undefined
-}
+/** By position, because every session pays for names. `null` for what is absent. */
+type CompactMeta = readonly [
+  secretHash: string,
+  privilege: string,
+  createdAt: number,
+  signedInAt: number | null,
+  user: string | number | readonly [bigint: string] | null,
+  /** `false` for a cookie that ends with the browser. */
+  maxAge: number | false | null,
+  previous: readonly (readonly [secretHash: string, at: number])[] | null,
+  device: readonly [userAgent: string | null, ip: string | null] | null,
+]
 
 function compact(meta: SessionMeta): CompactMeta {
-  const { previous, device, user } = meta
-  return {
-    s: meta.secretHash,
-    p: meta.privilege,
-    c: meta.createdAt,
-    a: meta.signedInAt,
-    u: typeof user === 'bigint' ? [String(user)] : user,
-    m: meta.maxAge,
-    o: previous?.map(({ secretHash, at }) => [secretHash, at] as const),
-    d: device && [device.userAgent ?? null, device.ip ?? null],
-  }
+  const { previous, device, user, maxAge } = meta
+  return [
+    meta.secretHash,
+    meta.privilege,
+    meta.createdAt,
+    meta.signedInAt ?? null,
+    typeof user === 'bigint' ? [String(user)] : (user ?? null),
+    maxAge === null ? false : (maxAge ?? null),
+    previous?.map(({ secretHash, at }) => [secretHash, at] as const) ?? null,
+    device === undefined ? null : [device.userAgent ?? null, device.ip ?? null],
+  ]
 }
 
 function readMeta(line: string): SessionMeta | undefined {
-  let meta: CompactMeta
+  let fields: CompactMeta
   try {
-    meta = JSON.parse(line) as CompactMeta
+    fields = JSON.parse(line) as CompactMeta
   } catch {
     return undefined
   }
-  if (meta === null || typeof meta !== 'object') return undefined
-  const { s, p, c, a, u, m, o, d } = meta
+  if (!Array.isArray(fields) || fields.length !== 8) return undefined
+  const [secretHash, privilege, createdAt, signedInAt, user, maxAge, previous, device] =
+    fields as CompactMeta
   const isSound =
-    typeof s === 'string' &&
-    typeof p === 'string' &&
-    isTime(c) &&
-    (a === undefined || isTime(a)) &&
-    (u === undefined || typeof u === 'string' || typeof u === 'number' || isBigIntText(u)) &&
-    (m === undefined || m === null || isTime(m)) &&
-    (o === undefined || (Array.isArray(o) && o.every(isPrevious))) &&
-    (d === undefined || Array.isArray(d))
+    typeof secretHash === 'string' &&
+    typeof privilege === 'string' &&
+    isTime(createdAt) &&
+    (signedInAt === null || isTime(signedInAt)) &&
+    (user === null || typeof user === 'string' || typeof user === 'number' || isBigIntText(user)) &&
+    (maxAge === null || maxAge === false || isTime(maxAge)) &&
+    (previous === null || (Array.isArray(previous) && previous.every(isPrevious))) &&
+    (device === null || Array.isArray(device))
   if (!isSound) return undefined
   return {
-    secretHash: s,
-    privilege: p,
-    createdAt: c,
-    signedInAt: a,
-    user: Array.isArray(u) ? BigInt(u[0]) : u,
-    maxAge: m,
-    previous: o?.map(([secretHash, at]) => ({ secretHash, at })),
-    device: d && { userAgent: textOrNothing(d[0]), ip: textOrNothing(d[1]) },
+    secretHash,
+    privilege,
+    createdAt,
+    signedInAt: signedInAt ?? undefined,
+    user: typeof user === 'object' ? (user === null ? undefined : BigInt(user[0])) : user,
+    maxAge: maxAge === false ? null : (maxAge ?? undefined),
+    previous: previous?.map(([secretHash, at]) => ({ secretHash, at })),
+    device:
+      device === null
+        ? undefined
+        : { userAgent: textOrNothing(device[0]), ip: textOrNothing(device[1]) },
   }
 }
 

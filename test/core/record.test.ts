@@ -54,17 +54,23 @@ const corrupt: Record<string, SessionRecord> = {
   'no payload': record(undefined),
   'a payload that is no text': record(5),
   'an empty payload': record(''),
-  'a format without a number': record('{"s":"s"}\n{}'),
+  'a format without a number': record(good.slice(1)),
   'format 0': record(good.replace(/^1/, '0')),
   'half of the first line': record(good.slice(0, 20)),
   'no second line': record(good.slice(0, good.indexOf('\n'))),
   'meta data that are null': record('1null\n{}'),
-  'meta data that are a list': record('1[]\n{}'),
-  'no secret': record('1{"p":"p","c":1}\n{}'),
-  'no privilege': record('1{"s":"s","c":1}\n{}'),
-  'a time that is a word': record('1{"s":"s","p":"p","c":"now"}\n{}'),
-  'a user that is an object': record('1{"s":"s","p":"p","c":1,"u":{}}\n{}'),
-  'a bigint that is a word': record('1{"s":"s","p":"p","c":1,"u":["x"]}\n{}'),
+  'meta data that are no list': record('1{"s":"s","p":"p","c":1}\n{}'),
+  'no meta data': record('1[]\n{}'),
+  'too few meta data': record('1["s","p",1,null,null,null,null]\n{}'),
+  'no secret': record('1[null,"p",1,null,null,null,null,null]\n{}'),
+  'no privilege': record('1["s",null,1,null,null,null,null,null]\n{}'),
+  'a time that is a word': record('1["s","p","now",null,null,null,null,null]\n{}'),
+  'a sign-in at a word': record('1["s","p",1,"now",null,null,null,null]\n{}'),
+  'a user that is an object': record('1["s","p",1,null,{},null,null,null]\n{}'),
+  'a bigint that is a word': record('1["s","p",1,null,["x"],null,null,null]\n{}'),
+  'an idle timeout that is a word': record('1["s","p",1,null,null,"1h",null,null]\n{}'),
+  'former secrets that are none': record('1["s","p",1,null,null,null,[1],null]\n{}'),
+  'a device that is a word': record('1["s","p",1,null,null,null,null,"Firefox"]\n{}'),
   'no version': record(good, { version: undefined }),
   'no deadline': record(good, { expiresAt: undefined }),
 }
@@ -82,7 +88,10 @@ test('a record of a newer format is told from a corrupt one', () => {
 
 describe('a session whose record cannot be read', () => {
   const damages: Record<string, { damage(payload: string): string; reason: string }> = {
-    'is corrupt in its meta data': { damage: (payload) => payload.slice(5), reason: 'corrupt' },
+    'is corrupt in its meta data': {
+      damage: (payload) => payload.replace('[', '[['),
+      reason: 'corrupt',
+    },
     'is corrupt in its data': { damage: (payload) => payload.slice(0, -3), reason: 'corrupt' },
     'holds data that are no object': {
       damage: (payload) => payload.replace(/\n.*/, '\n[1]'),

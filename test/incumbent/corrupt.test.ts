@@ -8,7 +8,7 @@ import { createApp } from '../processes/app.cjs'
 import { storesUnderTest } from '../stores-under-test.js'
 import { incumbentWorld, SECRET } from '../worlds.js'
 
-/** What a bad disk, a careless hand or another program makes of `1{…}\n{"user":"ada","visited":true}`. */
+/** What a bad disk, a careless hand or another program makes of `1[…]\n{"user":"ada","visited":true}`. */
 const CORRUPTIONS: readonly (readonly [string, (payload: string) => string])[] = [
   ['nothing at all', () => ''],
   ['other text', () => 'hello'],
@@ -31,9 +31,9 @@ const CORRUPTIONS: readonly (readonly [string, (payload: string) => string])[] =
   ['a map of no pairs', (payload) => withData(payload, '{"user":{"$map":[1]}}')],
   ['a format from before the first', (payload) => `0${payload.slice(1)}`],
   ['a negative format', (payload) => `-${payload}`],
-  ['no hash of a secret', (payload) => payload.replace('"s":"', '"t":"')],
-  ['a hash that is a number', (payload) => payload.replace(/"s":"[^"]*"/, '"s":7')],
-  ['meta data that are null', (payload) => payload.replace(/\{.*?\}/, 'null')],
+  ['no hash of a secret', (payload) => payload.replace(/\["[^"]*"/, '[null')],
+  ['a hash that is a number', (payload) => payload.replace(/\["[^"]*"/, '[7')],
+  ['meta data that are null', (payload) => payload.replace(/\[.*\]/, 'null')],
 ]
 
 function withData(payload: string, data: string): string {

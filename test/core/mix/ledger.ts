@@ -112,7 +112,7 @@ export class Ledger {
         continue
       }
       const isKept = key.startsWith('cart')
-      if (!isKept && metaOf(record.payload).p !== privilege) continue
+      if (!isKept && metaOf(record.payload).privilege !== privilege) continue
       if (parse(record.payload)[key] !== value) this.break(`${key} was acknowledged and is lost`)
     }
     for (const [old, id] of this.successors) {
@@ -214,13 +214,14 @@ async function loadLive(
   now: number,
 ): Promise<SessionRecord | undefined> {
   const record = await store.load(id as StoreKey, now)
-  return record === undefined || metaOf(record.payload).s === '' ? undefined : record
+  return record === undefined || metaOf(record.payload).secretHash === '' ? undefined : record
 }
 
 function parse(payload: string): Data {
   return JSON.parse(payload.slice(payload.indexOf('\n') + 1)) as Data
 }
 
-function metaOf(payload: string): { s: string; p: string } {
-  return JSON.parse(payload.slice(1, payload.indexOf('\n'))) as { s: string; p: string }
+function metaOf(payload: string): { secretHash: string; privilege: string } {
+  const [secretHash, privilege] = JSON.parse(payload.slice(1, payload.indexOf('\n'))) as string[]
+  return { secretHash: secretHash as string, privilege: privilege as string }
 }
