@@ -67,8 +67,8 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
     keyring: createKeyring(secrets),
     random,
     events,
-    loads: createLoads(storeBudget, (key) =>
-      callStore('load', storeBudget, (target) => target.load(key, now())),
+    loads: createLoads(storeBudget, (key, time) =>
+      callStore('load', storeBudget, (target) => target.load(key, time)),
     ),
     commits,
     touches: createTouches({ callStore, commits, storeBudget, timeouts, now }),

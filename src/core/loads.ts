@@ -9,7 +9,8 @@ import { notSent } from './store-calls.js'
  * most one load running and one waiting, and whoever comes meanwhile shares the waiting one.
  */
 export interface Loads {
-  load(key: StoreKey): MaybePromise<SessionRecord | undefined>
+  /** With the time by which the record's deadline is judged. */
+  load(key: StoreKey, now: number): MaybePromise<SessionRecord | undefined>
 }
 
 interface Lane {
@@ -19,12 +20,12 @@ interface Lane {
 
 export function createLoads(
   milliseconds: number,
-  send: (key: StoreKey) => MaybePromise<SessionRecord | undefined>,
+  send: (key: StoreKey, now: number) => MaybePromise<SessionRecord | undefined>,
 ): Loads {
   const lanes = new Map<StoreKey, Lane>()
 
-  function start(key: StoreKey): MaybePromise<SessionRecord | undefined> {
-    const answer = send(key)
+  function start(key: StoreKey, now: number): MaybePromise<SessionRecord | undefined> {
+    const answer = send(key, now)
     if (!isPromise(answer)) return answer
     const lane: Lane = { waiting: undefined, running: answer }
     lanes.set(key, lane)
@@ -36,12 +37,12 @@ export function createLoads(
   }
 
   return {
-    load(key) {
+    load(key, now) {
       const lane = lanes.get(key)
-      if (lane === undefined) return start(key)
+      if (lane === undefined) return start(key, now)
       const next = (): MaybePromise<SessionRecord | undefined> => {
         lanes.delete(key)
-        return start(key)
+        return start(key, now)
       }
       lane.waiting ??= Promise.resolve(lane.running.then(next, next))
       return within(milliseconds, lane.waiting, () => notSent('load'))

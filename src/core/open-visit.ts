@@ -1,13 +1,17 @@
 import type { Engine } from './engine.js'
 import type { Credential } from './identity.js'
 import { equals } from './identity.js'
-import { chain, isPromise } from './maybe.js'
+import { isPromise } from './maybe.js'
 import { readRecord, type StoredSession } from './record.js'
 import { VisitHost } from './session-host.js'
 import type { MaybePromise, SessionRecord } from './store.js'
 import { isTouchDue, SUPERSEDED_FOR } from './timing.js'
 import { Visit, type VisitKind } from './visit.js'
 import type { VisitClient } from './visit-client.js'
+
+const NONE: readonly Credential[] = []
+
+const hostFor = (visit: Visit): VisitHost => new VisitHost(visit)
 
 /** Nobody has more cookies of our name by chance; looking at some of them would let those who stand first decide. */
 const MAX_CREDENTIALS = 3
@@ -29,18 +33,16 @@ export function openVisit(
   client: VisitClient,
   cookieValues: readonly string[],
 ): MaybePromise<Visit> {
-  const visit = new Visit(engine, client, {
-    hadCookie: cookieValues.length > 0,
-    hostFor: (target) => new VisitHost(target),
-  })
-  const credentials = cookieValues.length === 0 ? [] : verifyAll(engine, cookieValues)
+  const credentials = cookieValues.length === 0 ? NONE : verifyAll(engine, cookieValues)
+  // Before the visit looks at the clock, which this may correct.
+  if (credentials.length > 0) engine.upkeep.start()
+  const visit = new Visit(engine, client, { hadCookie: cookieValues.length > 0, hostFor })
   if (credentials.length === 0) return visit
-  engine.upkeep.start()
   try {
     const found =
       credentials.length === 1
-        ? findOne(engine, credentials[0] as Credential)
-        : findAmong(engine, credentials)
+        ? findOne(visit, credentials[0] as Credential)
+        : findAmong(visit, credentials)
     if (!isPromise(found)) return begin(visit, found)
     return visit.budget.spend(found).then(
       (answer) => begin(visit, answer),
@@ -92,19 +94,22 @@ function verifyAll(engine: Engine, values: readonly string[]): Credential[] {
   return credentials
 }
 
-function findOne(engine: Engine, credential: Credential): MaybePromise<Found> {
-  const { id } = credential
-  if (engine.tombstones.has(id, credential.secretHash)) return reject(engine, credential, 'unknown')
-  return chain(engine.loads.load(id), (record) => judge(engine, credential, record))
+function findOne({ engine, openedAt }: Visit, credential: Credential): MaybePromise<Found> {
+  const { id, secretHash } = credential
+  if (engine.tombstones.has(id, secretHash)) return reject(engine, credential, 'unknown')
+  const record = engine.loads.load(id, openedAt)
+  if (!isPromise(record)) return judge(engine, credential, record, openedAt)
+  return record.then((late) => judge(engine, credential, late, engine.now()))
 }
 
 /**
  * Several cookies of our name: another host of the domain may have tossed one (RFC 6265bis, "Weak Integrity"). Exactly
  * one must open a session; with more, nobody can say whose browser this is.
  */
-async function findAmong(engine: Engine, credentials: readonly Credential[]): Promise<Found> {
+async function findAmong(visit: Visit, credentials: readonly Credential[]): Promise<Found> {
+  const { engine } = visit
   if (credentials.length > MAX_CREDENTIALS) return duplicate(engine)
-  const found = await Promise.all(credentials.map((credential) => findOne(engine, credential)))
+  const found = await Promise.all(credentials.map((credential) => findOne(visit, credential)))
   const open = found.filter(({ kind }) => kind === 'loaded')
   if (open.length === 1) return open[0] as Found
   if (open.length === 0) return found.find(({ kind }) => kind === 'superseded') ?? { kind: 'new' }
@@ -116,9 +121,13 @@ function duplicate(engine: Engine): Found {
   return { kind: 'new', isDuplicate: true }
 }
 
-function judge(engine: Engine, credential: Credential, record: SessionRecord | undefined): Found {
+function judge(
+  engine: Engine,
+  credential: Credential,
+  record: SessionRecord | undefined,
+  now: number,
+): Found {
   const { id, secretHash: given } = credential
-  const now = engine.now()
   if (record === undefined || record.expiresAt <= now) return reject(engine, credential, 'unknown')
   const stored = readRecord(id, record)
   if (typeof stored === 'string') {
@@ -141,9 +150,12 @@ function reject(engine: Engine, { id }: Credential, reason: 'unknown' | 'secret'
 }
 
 /** A visit is activity. Sent right after the load, so that a long request cannot outlive its own session. */
-function touchIfDue({ engine, client }: Visit, stored: StoredSession): MaybePromise<void> {
+function touchIfDue(
+  { engine, client, openedAt }: Visit,
+  stored: StoredSession,
+): MaybePromise<void> {
   const { timeouts, devices } = engine.options
-  if (!isTouchDue(stored.meta, stored.lastSeenAt, engine.now(), timeouts)) return
+  if (!isTouchDue(stored.meta, stored.lastSeenAt, openedAt, timeouts)) return
   const isSignedIn = stored.meta.user !== undefined
   return engine.touches.touch(stored, devices && isSignedIn ? client.device : undefined)
 }

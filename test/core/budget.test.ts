@@ -107,36 +107,36 @@ describe('loads of one key', () => {
 
   test('are shared while they wait to be sent, and never afterwards', async () => {
     const { loads, sent } = byHand()
-    const first = loads.load(KEY)
-    const second = loads.load(KEY)
-    const third = loads.load(KEY)
+    const first = loads.load(KEY, 0)
+    const second = loads.load(KEY, 0)
+    const third = loads.load(KEY, 0)
     expect(sent).toHaveLength(1)
     sent[0]?.resolve(record('1'))
     expect(await first).toEqual(record('1'))
     await vi.advanceTimersByTimeAsync(0)
     expect(sent).toHaveLength(2)
-    const fourth = loads.load(KEY)
+    const fourth = loads.load(KEY, 0)
     sent[1]?.resolve(record('2'))
     expect(await Promise.all([second, third])).toEqual([record('2'), record('2')])
     await vi.advanceTimersByTimeAsync(0)
     sent[2]?.resolve(record('3'))
     expect(await fourth).toEqual(record('3'))
-    void loads.load(KEY)
+    void loads.load(KEY, 0)
     expect(sent).toHaveLength(4)
   })
 
   test('of other keys do not wait', () => {
     const { loads, sent } = byHand()
-    void loads.load(KEY)
-    void loads.load('other' as StoreKey)
+    void loads.load(KEY, 0)
+    void loads.load('other' as StoreKey, 0)
     expect(sent).toHaveLength(2)
   })
 
   test('that fail do not fail the one behind them', async () => {
     const { loads, sent } = byHand()
-    const first = Promise.resolve(loads.load(KEY))
+    const first = Promise.resolve(loads.load(KEY, 0))
     const outcome = expect(first).rejects.toThrow('down')
-    const second = loads.load(KEY)
+    const second = loads.load(KEY, 0)
     sent[0]?.reject(new Error('down'))
     await outcome
     await vi.advanceTimersByTimeAsync(0)
@@ -146,15 +146,15 @@ describe('loads of one key', () => {
 
   test('wait behind one that hangs for a budget at most', async () => {
     const { loads } = byHand()
-    void loads.load(KEY)
-    const outcome = expect(loads.load(KEY)).rejects.toMatchObject({ code: 'ERR_SESSION_STORE' })
+    void loads.load(KEY, 0)
+    const outcome = expect(loads.load(KEY, 0)).rejects.toMatchObject({ code: 'ERR_SESSION_STORE' })
     await vi.advanceTimersByTimeAsync(1001)
     await outcome
   })
 
   test('are answered at once by a store that answers at once', () => {
     const loads = createLoads(1000, () => record('1'))
-    expect(loads.load(KEY)).toEqual(record('1'))
+    expect(loads.load(KEY, 0)).toEqual(record('1'))
     expect(vi.getTimerCount()).toBe(0)
   })
 })
