@@ -80,7 +80,8 @@ async function play(
       const revocations = plan.operations.filter(({ kind }) => kind === 'revokeByUser').length
       const took = now() - begunAt
       story.push(`${plan.name[0]} is answered ${now()}`)
-      if (took > BUDGET * (1 + revocations) + 300) {
+      // A revocation has a budget of its own, and the time it takes gives the request's back.
+      if (took > BUDGET * (1 + 2 * revocations) + 300) {
         ledger.break(`${plan.name} was answered after ${took} ms`)
       }
     })
