@@ -66,9 +66,10 @@ for (const { name, open } of storesUnderTest) {
     async function site(options: Partial<SessionOptions> = {}): Promise<Site> {
       const store = faultyStore((await open())())
       const clock = movableClock()
-      const { url } = await serve(
-        counter(session({ secret: SECRET, store: store.store, clock, ...options })),
-      )
+      const sessions = session({ secret: SECRET, store: store.store, clock, ...options })
+      // What the store is asked at start belongs to no request, and is not asked twice.
+      await sessions.check()
+      const { url } = await serve(counter(sessions))
       return {
         store,
         url,

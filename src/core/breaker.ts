@@ -1,3 +1,4 @@
+import { jittered } from './jitter.js'
 import { isPromise } from './maybe.js'
 import type { MaybePromise } from './store.js'
 
@@ -23,6 +24,8 @@ export interface Breaker {
   /** The store answered a question that was asked for its own sake: it is there, and yet may keep every call waiting. */
   isThere(): void
   failed(sentAt: number, failure: Failure): void
+  /** Something was not answered that says little about the rest, so the store is asked. */
+  suspect(): void
   /** The latest failure that counted. */
   readonly cause: unknown
   /** Stops asking, for good. */
@@ -85,7 +88,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
 
   function open(firstProbe: number): void {
     enter('open')
-    schedule(jittered(firstProbe))
+    schedule(jittered(firstProbe, 1 / 2))
   }
 
   function halfOpen(): void {
@@ -118,6 +121,11 @@ export function createBreaker(options: BreakerOptions): Breaker {
     return state === 'open' || (state === 'closed' && isSuspect)
   }
 
+  function suspect(): void {
+    if (state === 'closed' && !isSuspect) schedule(jittered(FIRST_PROBE, 1 / 2))
+    isSuspect = true
+  }
+
   async function probe(): Promise<void> {
     const startedAt = performance.now()
     const before = unanswered
@@ -132,7 +140,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
     isProbing = false
     if (isShut || !isDoubtful()) return
     if (silentProbes >= SILENT_PROBES || failedProbes >= FAILED_PROBES) reconnect()
-    schedule(Math.max(0, jittered(PROBE_INTERVAL) - (performance.now() - startedAt)))
+    schedule(Math.max(0, jittered(PROBE_INTERVAL, 1 / 4) - (performance.now() - startedAt)))
   }
 
   function reconnect(): void {
@@ -189,6 +197,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
       return cause
     },
     isThere,
+    suspect,
     admits() {
       if (state !== 'half-open') return state === 'closed'
       if (trials === 0) return false
@@ -206,8 +215,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
       cause = error
       if (kind === 'unanswered') {
         unanswered += 1
-        if (state === 'closed' && !isSuspect) schedule(jittered(FIRST_PROBE))
-        isSuspect = true
+        suspect()
       }
       if (state === 'half-open') open(PROBE_INTERVAL)
       else if (state === 'closed' && isDown()) open(FIRST_PROBE)
@@ -218,9 +226,4 @@ export function createBreaker(options: BreakerOptions): Breaker {
       clearTimeout(timer)
     },
   }
-}
-
-/** Half as much more, or less. */
-function jittered(milliseconds: number): number {
-  return milliseconds * (0.5 + Math.random())
 }

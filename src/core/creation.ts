@@ -1,6 +1,6 @@
 import type { Budget } from './budget.js'
 import type { Engine } from './engine.js'
-import { SessionError } from './errors.js'
+import { isSessionError, SessionError } from './errors.js'
 import { type CookieSecret, hashSecret } from './identity.js'
 import { isPromise } from './maybe.js'
 import { encodePayload, type SessionMeta, type StoredSession } from './record.js'
@@ -55,10 +55,12 @@ export function createRecord(
   const answer = engine.callStore('create', budget.left(), (store) => store.create(id, record, now))
   if (!isPromise(answer)) return accept(answer)
   return budget.spend(answer).then(accept, (error: unknown) => {
-    // It may have been stored all the same. Nobody has its cookie, so it should not stand in a list of devices.
-    forget(engine, id)
-    // The deletion is on its way, and must not meet a second attempt.
-    creator.giveUpId()
+    if (isSessionError(error, 'ERR_SESSION_OUTCOME_UNKNOWN')) {
+      // It may have been stored all the same. Nobody has its cookie, so it should not stand in a list of devices.
+      forget(engine, id)
+      // The deletion is on its way, and must not meet a second attempt.
+      creator.giveUpId()
+    }
     throw error
   })
 }

@@ -45,7 +45,10 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
   const warn = createWarnings((warning) => events.emit('warning', warning))
   const breaker = createBreaker({
     storeBudget,
-    onChange: (change) => events.emit('breaker', change),
+    onChange(change) {
+      events.emit('breaker', change)
+      if (change.state !== 'open') tombstones.resume()
+    },
     probe: () => upkeep.check(),
     reconnect:
       store.reconnect &&
@@ -59,6 +62,12 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
     store.limits?.maxPayloadBytes ?? Number.POSITIVE_INFINITY,
   )
   const commits = createCommits({ callStore, events, random, timeouts, maxPayloadBytes, now })
+  const tombstones = createTombstones({
+    callStore,
+    storeBudget,
+    now,
+    onRevoked: (id, userId) => events.emit('revoked', { id, userId }),
+  })
   return {
     options,
     store,
@@ -72,7 +81,7 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
     ),
     commits,
     touches: createTouches({ callStore, commits, storeBudget, timeouts, now }),
-    tombstones: createTombstones({ callStore, storeBudget, now }),
+    tombstones,
     revocations: createRevocations(random),
     upkeep,
     maxPayloadBytes,

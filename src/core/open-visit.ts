@@ -135,7 +135,10 @@ function judge(
     return { kind: 'new' }
   }
   const { secretHash, previous } = stored.meta
-  if (equals(given, secretHash)) return { kind: 'loaded', stored, credential }
+  if (equals(given, secretHash)) {
+    if (engine.tombstones.covers(stored)) return reject(engine, credential, 'unknown')
+    return { kind: 'loaded', stored, credential }
+  }
   const isLate = previous?.some(
     ({ secretHash: old, at }) => equals(given, old) && now - at < SUPERSEDED_FOR,
   )

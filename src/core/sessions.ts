@@ -132,13 +132,17 @@ export function createSessions(
         value: engine.revocations.issue(time, kept),
         expiresAt: time + MARK_LIFETIME,
       }
-      const keys = await call('deleteByUser', (target) =>
-        deleteByUser.call(target, user, {
-          except: kept as readonly StoreKey[],
-          mark,
-          now: time,
-        }),
-      )
+      const options = { except: kept as readonly StoreKey[], mark }
+      let keys: readonly StoreKey[]
+      try {
+        keys = await call('deleteByUser', (target) =>
+          deleteByUser.call(target, user, { ...options, now: time }),
+        )
+      } catch (error) {
+        tombstones.addUser(user, { ...options, at: time })
+        throw error
+      }
+      tombstones.dropUser(user)
       for (const id of keys) events.emit('revoked', { id, userId })
       return keys.length
     },
@@ -198,7 +202,7 @@ function listed(
 ): ListedSession | undefined {
   const stored: StoredSession | string = readRecord(key, record)
   if (typeof stored === 'string' || stored.meta.user === undefined) return undefined
-  if (engine.tombstones.has(key)) return undefined
+  if (engine.tombstones.has(key) || engine.tombstones.covers(stored)) return undefined
   const { meta, lastSeenAt, expiresAt } = stored
   return {
     id: key,

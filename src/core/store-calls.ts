@@ -1,6 +1,7 @@
 import type { Breaker } from './breaker.js'
 import { isSessionError, SessionError } from './errors.js'
 import type { EventHub } from './events.js'
+import { jittered } from './jitter.js'
 import { isPromise } from './maybe.js'
 import type { MaybePromise, SessionStore } from './store.js'
 
@@ -92,7 +93,7 @@ export function createStoreCall(options: StoreCallOptions): StoreCall {
     function onError(error: unknown): void {
       if (isOver) return
       failure = failed(operation, error, sentAt)
-      if (mayRepeat) setTimeout(repeat, PAUSE * (0.5 + Math.random()))
+      if (mayRepeat) setTimeout(repeat, jittered(PAUSE, 1 / 2))
       else giveUp(failure)
       mayRepeat = false
     }
@@ -133,7 +134,7 @@ export function createStoreCall(options: StoreCallOptions): StoreCall {
 
   function failed(operation: StoreOperation, cause: unknown, sentAt: number): SessionError {
     const error = report(operation, failure(operation, cause))
-    if (isEvidence(operation, error)) breaker.failed(sentAt, { kind: 'rejected', error })
+    if (isVital(operation)) breaker.failed(sentAt, { kind: 'rejected', error })
     return error
   }
 
@@ -144,7 +145,12 @@ export function createStoreCall(options: StoreCallOptions): StoreCall {
   ): SessionError {
     const error = report(operation, tooLate(operation))
     // Given less of the budget, it may have met a store that is merely slow.
-    if (milliseconds >= storeBudget / 2) breaker.failed(sentAt, { kind: 'unanswered', error })
+    if (milliseconds < storeBudget / 2) return error
+    if (isVital(operation) || operation === 'ping') {
+      breaker.failed(sentAt, { kind: 'unanswered', error })
+    } else {
+      breaker.suspect()
+    }
     return error
   }
 
@@ -165,12 +171,11 @@ interface WaitingCall<T> {
 }
 
 /**
- * Whether an error may mean that the store is out of reach. A change that was surely not executed may have been refused
- * by a store that is there, for want of room or of the right; reads still go on then.
+ * What a request cannot do without, and so a sign of whether the store can be reached. A change that fails is none: it may
+ * have met a full disk, a lock or a replica, and reads go on then.
  */
-function isEvidence(operation: StoreOperation, { code }: SessionError): boolean {
-  if (PRIVILEGED.has(operation)) return false
-  return READS.has(operation) || code === 'ERR_SESSION_OUTCOME_UNKNOWN'
+function isVital(operation: StoreOperation): boolean {
+  return operation === 'load' || operation === 'revocationMark'
 }
 
 /** For a call that was given up before it was sent: surely not executed. */

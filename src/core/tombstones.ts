@@ -1,5 +1,6 @@
-import { readRecord } from './record.js'
-import type { StoreKey } from './store.js'
+import { readRecord, type StoredSession } from './record.js'
+import { createRetries } from './retries.js'
+import type { DeleteByUserOptions, StoreKey } from './store.js'
 import type { StoreCall } from './store-calls.js'
 
 /**
@@ -15,81 +16,99 @@ export interface Tombstones {
    */
   add(id: StoreKey, secretHash?: string): void
   /** Asks the store now, for so many milliseconds. Never fails: what is not confirmed stays to be asked again. */
-  attempt(id: StoreKey, milliseconds?: number): Promise<void>
+  attempt(id: StoreKey, milliseconds?: number): Promise<unknown>
+  /** Whether all sessions of this one's user were ended, this one among them. */
+  covers(stored: StoredSession): boolean
+  /**
+   * Refuses the sessions in which `user` was signed in by then, and ends them as soon as the store lets us: those that
+   * the user signs in to meanwhile as well, for a sign-in that was under way cannot be told from a new one.
+   */
+  addUser(user: string, revocation: UserRevocation): void
+  /** The store has confirmed a later revocation of this user. */
+  dropUser(user: string): void
+  /** The store is back. */
+  resume(): void
   /** Stops trying. */
   close(): void
+}
+
+export interface UserRevocation {
+  readonly at: number
+  readonly except: readonly StoreKey[]
+  readonly mark: DeleteByUserOptions['mark']
 }
 
 export interface TombstonesOptions {
   readonly callStore: StoreCall
   readonly storeBudget: number
   readonly now: () => number
-}
-
-interface Grave {
-  readonly secretHash: string | undefined
-  timer: ReturnType<typeof setTimeout> | undefined
+  readonly onRevoked: (id: StoreKey, user: string) => void
 }
 
 const MAX_TOMBSTONES = 10_000
-const FIRST_RETRY = 500
-const LONGEST_RETRY = 30_000
+const MAX_USERS = 1000
 
 export function createTombstones(options: TombstonesOptions): Tombstones {
-  const { callStore, storeBudget, now } = options
-  const graves = new Map<StoreKey, Grave>()
+  const { callStore, storeBudget, now, onRevoked } = options
 
-  async function retry(id: StoreKey, delay: number, milliseconds: number): Promise<void> {
-    const grave = graves.get(id)
-    if (grave === undefined) return
-    try {
-      if (await isMeant(id, grave, milliseconds)) {
-        await callStore('delete', milliseconds, (store) => store.delete(id, now()))
-      }
-      graves.delete(id)
-    } catch {
-      schedule(id, Math.min(delay * 2, LONGEST_RETRY))
-    }
-  }
+  const sessions = createRetries<StoreKey, { readonly secretHash: string | undefined }>({
+    limit: MAX_TOMBSTONES,
+    storeBudget,
+    async ask(id, { secretHash }, milliseconds) {
+      if (secretHash !== undefined && !(await hasSecret(id, secretHash, milliseconds))) return
+      await callStore('delete', milliseconds, (store) => store.delete(id, now()))
+    },
+  })
 
-  async function isMeant(id: StoreKey, grave: Grave, milliseconds: number): Promise<boolean> {
-    if (grave.secretHash === undefined) return true
+  const users = createRetries<string, UserRevocation>({
+    limit: MAX_USERS,
+    storeBudget,
+    async ask(user, { except, mark }, milliseconds) {
+      const keys = await callStore('deleteByUser', milliseconds, (store) =>
+        store.deleteByUser?.(user, { except, mark, now: now() }),
+      )
+      for (const id of keys ?? []) onRevoked(id, user)
+    },
+  })
+
+  async function hasSecret(
+    id: StoreKey,
+    secretHash: string,
+    milliseconds: number,
+  ): Promise<boolean> {
     const record = await callStore('load', milliseconds, (store) => store.load(id, now()))
     const stored = record === undefined ? undefined : readRecord(id, record)
-    return typeof stored === 'object' && stored.meta.secretHash === grave.secretHash
-  }
-
-  function schedule(id: StoreKey, delay: number): void {
-    const grave = graves.get(id)
-    if (grave === undefined) return
-    const jittered = delay * (0.75 + Math.random() / 2)
-    grave.timer = setTimeout(() => void retry(id, delay, storeBudget), jittered)
-    grave.timer.unref()
+    return typeof stored === 'object' && stored.meta.secretHash === secretHash
   }
 
   return {
     has(id, secretHash) {
-      const grave = graves.size > 0 ? graves.get(id) : undefined
+      const grave = sessions.get(id)
       if (grave === undefined) return false
       return grave.secretHash === undefined || grave.secretHash === secretHash
     },
     add(id, secretHash) {
-      if (graves.has(id)) return
-      const oldest = graves.size >= MAX_TOMBSTONES ? graves.keys().next() : undefined
-      if (oldest?.done === false) {
-        clearTimeout(graves.get(oldest.value)?.timer)
-        graves.delete(oldest.value)
-      }
-      graves.set(id, { secretHash, timer: undefined })
-      schedule(id, FIRST_RETRY)
+      if (sessions.get(id) === undefined) sessions.add(id, { secretHash })
     },
-    async attempt(id, milliseconds = storeBudget) {
-      clearTimeout(graves.get(id)?.timer)
-      await retry(id, FIRST_RETRY, milliseconds)
+    attempt: (id, milliseconds = storeBudget) => sessions.attempt(id, milliseconds),
+    covers({ id, meta }) {
+      if (meta.user === undefined) return false
+      const revocation = users.get(String(meta.user))
+      if (revocation === undefined || revocation.except.includes(id)) return false
+      return (meta.signedInAt ?? meta.createdAt) <= revocation.at
+    },
+    addUser(user, revocation) {
+      users.drop(user)
+      users.add(user, revocation)
+    },
+    dropUser: users.drop,
+    resume() {
+      void sessions.resume()
+      void users.resume()
     },
     close() {
-      for (const { timer } of graves.values()) clearTimeout(timer)
-      graves.clear()
+      sessions.close()
+      users.close()
     },
   }
 }

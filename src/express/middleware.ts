@@ -35,6 +35,7 @@ export function createMiddleware(
   const { skip } = resolved
   const { path } = resolved.cookie.attributes
   warnAtStart()
+  engine.upkeep.checkSoon()
 
   function sessions(req: IncomingMessage, res: ServerResponse, next: Next): void {
     const attached = attachmentOf(req, engine)

@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { PRUNE_SLACK, type SessionRecord, type StoreKey } from '../../src/core/store.js'
 import { memoryStore } from '../../src/stores/memory.js'
 import { faultyStore, movableClock } from '../../src/testing.js'
-import { codeOf, createJar, createProcess } from './process.js'
-import { idOf, newSession, show, storedData } from './scene.js'
+import { createJar, createProcess } from './process.js'
+import { newSession, show } from './scene.js'
 
 beforeEach(() => {
   vi.useFakeTimers()
@@ -12,50 +12,6 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers()
   vi.restoreAllMocks()
-})
-
-describe('an end that the store does not confirm', () => {
-  test('is asked for again until it does', async () => {
-    const faulty = faultyStore(memoryStore())
-    const process = createProcess(faulty.store)
-    const cookie = await newSession(process, {}, 'u1')
-    faulty.fail(undefined, { methods: ['delete'] })
-    expect(await codeOf(process.manager.revoke(idOf(cookie)))).toBe('ERR_SESSION_OUTCOME_UNKNOWN')
-    faulty.reset()
-    faulty.fail(undefined, { methods: ['delete'] })
-    await vi.advanceTimersByTimeAsync(10 * 60_000)
-    // Twice as long after each attempt, up to half a minute.
-    expect(faulty.calls.delete).toBeGreaterThan(15)
-    expect(faulty.calls.delete).toBeLessThan(40)
-    expect(await show(process, cookie)).toEqual({ is: 'new' })
-    const healed = faulty.heal()
-    await vi.advanceTimersByTimeAsync(60_000)
-    await healed
-    expect(await storedData(faulty.store, cookie)).toBeUndefined()
-    expect(process.engine.tombstones.has(idOf(cookie))).toBe(false)
-    expect(vi.getTimerCount()).toBe(0)
-  })
-
-  test('costs the store nothing to refuse', async () => {
-    const faulty = faultyStore(memoryStore())
-    const process = createProcess(faulty.store)
-    const cookie = await newSession(process, {}, 'u1')
-    faulty.fail(undefined, { methods: ['delete'] })
-    await codeOf(process.manager.revoke(idOf(cookie)))
-    faulty.reset()
-    await show(process, cookie)
-    expect(faulty.total).toBe(0)
-  })
-
-  test('is remembered for ten thousand sessions at most', () => {
-    const { tombstones } = createProcess(memoryStore()).engine
-    for (let id = 0; id <= 10_000; id += 1) tombstones.add(`id${id}` as StoreKey)
-    expect(tombstones.has('id0' as StoreKey)).toBe(false)
-    expect(tombstones.has('id1' as StoreKey)).toBe(true)
-    expect(tombstones.has('id10000' as StoreKey)).toBe(true)
-    tombstones.close()
-    expect(vi.getTimerCount()).toBe(0)
-  })
 })
 
 describe('pruning', () => {

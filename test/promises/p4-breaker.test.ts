@@ -282,6 +282,79 @@ describe('P4, a read that was refused', () => {
   })
 })
 
+describe('P4, a store that comes up after the application', () => {
+  test('is not ready until then, told of once, and found within two seconds (F3)', async () => {
+    const faulty = faultyStore(memoryStore())
+    faulty.fail(new Error('connect ECONNREFUSED 127.0.0.1:6379'))
+    const { sessions, browser } = await openSite(faulty.store, { storeBudget: BUDGET })
+    onTestFinished(() => sessions.close())
+    const warnings: string[] = []
+    sessions.on('warning', ({ code }) => warnings.push(code))
+    expect((await browser().get('/public')).status).toBe(200)
+    expect((await browser().do((session) => Object.keys(session).length)).status).toBe(200)
+    expect(await sessions.check()).toMatchObject({
+      ok: false,
+      error: { code: 'ERR_SESSION_STORE' },
+    })
+    const signIn = (session: Any): unknown => session.signIn('ada')
+    for (let turn = 0; turn < 8; turn += 1) {
+      expect((await browser().do(signIn)).status).toBe(503)
+      await sleep(250)
+    }
+    expect(warnings).toEqual(['WARN_SESSION_STORE'])
+    await faulty.heal()
+    const started = performance.now()
+    let { status } = await browser().do(signIn)
+    while (status !== 200 && performance.now() - started < 4000) {
+      await sleep(20)
+      status = (await browser().do(signIn)).status
+    }
+    expect(performance.now() - started).toBeLessThan(2000)
+    expect(await sessions.check()).toMatchObject({ ok: true })
+  })
+
+  test('with a word of its set-up, before anybody has come', async () => {
+    const ping = () => ({
+      concerns: [{ code: 'WARN_SESSION_EVICTION' as const, message: 'allkeys-lru' }],
+    })
+    const { sessions } = await openSite({ ...memoryStore(), ping })
+    onTestFinished(() => sessions.close())
+    const warnings: string[] = []
+    sessions.on('warning', ({ code }) => warnings.push(code))
+    for (let turn = 0; turn < 100 && warnings.length === 0; turn += 1) await sleep(20)
+    expect(warnings).toEqual(['WARN_SESSION_EVICTION'])
+  })
+})
+
+describe('P4, a sign-out that nobody confirms', () => {
+  test('is asked for again as soon as the store is back, and ends it for every process', async () => {
+    const store = memoryStore()
+    const { faulty, user, others, until } = await sceneOn(store)
+    const old = user.jar.clone()
+    faulty.hang()
+    await everybody(others)
+    await until('open')
+    const answer = await user.do((session) => session.signOut())
+    // Its session could not be loaded, so nobody could say that it was to be ended.
+    expect([answer.status, answer.cookies]).toEqual([503, []])
+    await faulty.heal('never')
+    await until('half-open')
+    faulty.hang({ methods: ['delete'] })
+    const signOut = await user.do((session) => session.signOut())
+    expect([signOut.status, signOut.cookies]).toEqual([
+      503,
+      ['sid=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax'],
+    ])
+    await faulty.heal('never')
+    const elsewhere = await openSite(store)
+    onTestFinished(() => elsewhere.sessions.close())
+    const whoIs = async (): Promise<unknown> =>
+      (await elsewhere.browser(old.clone()).do((session) => session.info.userId ?? null)).body
+    for (let turn = 0; turn < 100 && (await whoIs()) !== null; turn += 1) await sleep(50)
+    expect(await whoIs()).toBe(null)
+  })
+})
+
 describe('P4, a process that was busy', () => {
   test('finds the answers that came meanwhile, and takes no healthy store for a dead one', async () => {
     const far = createServer((socket) => socket.pipe(socket)).listen(0)
