@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { createClient } from '../http.js'
+import { openShop } from '../../examples/shop/src/app.js'
+import { readConfig } from '../../examples/shop/src/config.js'
+import { createClient, serve } from '../http.js'
 import { notRun } from '../not-run.js'
 import { root } from '../run.js'
 import { until } from '../servers/cluster.js'
@@ -13,7 +15,7 @@ import { freePort, type ServerProcess } from '../servers/process.js'
 import { ask, missing, type RedisSettings, start } from '../servers/redis.js'
 import { newDatabase } from '../stores/mysql/databases.js'
 import { type Running, startServer } from './server.js'
-import { openTestShop, scratch, visitor } from './shop.js'
+import { scratch, visitor } from './shop.js'
 import { isSignedIn } from './to-and-fro.js'
 
 interface Case {
@@ -21,6 +23,8 @@ interface Case {
   missing(): string | undefined
   start(port?: number): Promise<ServerProcess>
   address(port: number): string | Promise<string>
+  /** How many clients are connected, but for the one that asks. */
+  clients?(port: number): Promise<number>
 }
 
 const redisCase: Case = {
@@ -32,6 +36,8 @@ const redisCase: Case = {
       args: ['--appendonly', 'yes', '--appendfsync', 'always'],
     }),
   address: (port) => `redis://127.0.0.1:${port}`,
+  clients: async (port) =>
+    (await ask(port, 'CLIENT', 'LIST')).match(/ cmd=(?!client)/g)?.length ?? 0,
 }
 
 const early: readonly Case[] = [
@@ -82,6 +88,10 @@ const late: readonly Case[] = [
     missing: postgres.missing,
     start: () => postgres.start(),
     address: (port) => `postgres://postgres@127.0.0.1:${port}/postgres`,
+    async clients(port) {
+      const others = "backend_type = 'client backend' AND pid <> pg_backend_pid()"
+      return (await postgres.ask(port, `SELECT FROM pg_stat_activity WHERE ${others}`)).length
+    },
   },
   {
     name: 'MariaDB',
@@ -91,10 +101,42 @@ const late: readonly Case[] = [
       const { login } = await newDatabase(port)
       return `mariadb://${login.user}:${login.password}@127.0.0.1:${port}/${login.database}`
     },
+    clients: async (port) =>
+      (await mariadb.ask(port, 'SHOW PROCESSLIST')).filter(({ User }) => User === 'application')
+        .length,
   },
 ]
 
-describe.each(late.filter(isThere))('with $name', ({ start, address }) => {
+describe.each(late.filter(isThere))('with $name', ({ start, address, clients }) => {
+  test('a closed shop has no connection to its store left', async () => {
+    const server = await start()
+    onTestFinished(() => server.close())
+    const connected = async () => (await clients?.(server.port)) as number
+    const SESSION_STORE = await address(server.port)
+    const env = { DATA_DIR: scratch(), LOG_LEVEL: 'silent', SESSION_STORE }
+    const shop = await openShop(readConfig(env))
+    await visitor(await serve(shop.app)).signIn()
+    expect(await connected()).toBeGreaterThan(0)
+    await shop.close()
+    await until(async () => (await connected()) === 0, 2000)
+  })
+
+  test('a store that hangs does not hold up the stop', async () => {
+    const server = await start()
+    onTestFinished(() => server.close())
+    const shop = await startServer(scratch(), { SESSION_STORE: await address(server.port) })
+    const robin = visitor(shop)
+    await robin.signIn()
+    server.pause()
+    const page = robin.get('/dashboard')
+    await pause(100)
+    const started = Date.now()
+    shop.child.kill('SIGTERM')
+    expect((await page).status).toBe(503)
+    expect(await shop.ended).toBe(0)
+    expect(Date.now() - started).toBeLessThan(8000)
+  })
+
   test('while the store is gone a page of a session is 503, and afterwards nobody is signed out', async () => {
     const server = await start()
     onTestFinished(() => server.close())
@@ -133,32 +175,6 @@ describe.each(late.filter(isThere))('with $name', ({ start, address }) => {
 })
 
 describe.skipIf(missing() !== undefined)('with Redis', () => {
-  test('a closed shop has no connection to Redis left', async () => {
-    const server = await redis()
-    const shop = await openTestShop({ SESSION_STORE: `redis://127.0.0.1:${server.port}` })
-    await visitor(shop).signIn()
-    const others = async () =>
-      (await ask(server.port, 'CLIENT', 'LIST')).match(/cmd=(?!client)/g)?.length ?? 0
-    expect(await others()).toBe(1)
-    await shop.close()
-    expect(await others()).toBe(0)
-  })
-
-  test('a Redis that hangs does not hold up the stop', async () => {
-    const server = await redis()
-    const shop = await startServer(scratch(), { SESSION_STORE: `redis://127.0.0.1:${server.port}` })
-    const robin = visitor(shop)
-    await robin.signIn()
-    server.pause()
-    const page = robin.get('/dashboard')
-    await pause(100)
-    const started = Date.now()
-    shop.child.kill('SIGTERM')
-    expect((await page).status).toBe(503)
-    expect(await shop.ended).toBe(0)
-    expect(Date.now() - started).toBeLessThan(8000)
-  })
-
   test('a wrong password for Redis is told, and not quoted', async () => {
     const server = await redis({ args: ['--requirepass', 'three-brown-bears'] })
     const shop = await startServer(scratch(), {
