@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import http from 'node:http'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -21,6 +21,7 @@ test('in development a secret is made once, kept for the next start, and readabl
   const { secrets } = readConfig({ DATA_DIR })
   expect(secrets[0]!.length).toBeGreaterThanOrEqual(32)
   expect(readConfig({ DATA_DIR }).secrets).toEqual(secrets)
+  expect(readdirSync(DATA_DIR)).toEqual(['session-secret'])
   const file = join(DATA_DIR, 'session-secret')
   expect(readFileSync(file, 'utf8')).toBe(secrets[0])
   if (process.platform !== 'win32') expect(statSync(file).mode & 0o077).toBe(0)

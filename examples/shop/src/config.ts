@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { configError } from './config-error.js'
 import { readSessionStore } from './session-store.js'
@@ -64,10 +64,17 @@ function readSecrets(value: string | undefined, production: boolean, dataDir: st
 
 /** In development a secret is made once and kept, so that a restart signs nobody out. */
 function keptSecret(filename: string): string {
-  try {
-    writeFileSync(filename, randomBytes(32).toString('base64url'), { flag: 'wx', mode: 0o600 })
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  if (!existsSync(filename)) {
+    const aside = `${filename}.${process.pid}`
+    // Written aside and linked: a shop that starts in the same moment finds the whole secret or none.
+    writeFileSync(aside, randomBytes(32).toString('base64url'), { mode: 0o600 })
+    try {
+      linkSync(aside, filename)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    } finally {
+      unlinkSync(aside)
+    }
   }
   return readFileSync(filename, 'utf8').trim()
 }
