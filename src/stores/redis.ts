@@ -5,7 +5,8 @@ import { createCommands } from './redis/commands.js'
 import { recentSet } from './redis/recent.js'
 import { decodeRecord, encodeRecord, encodeTime, keepFor } from './redis/record-text.js'
 import { createRecovery } from './redis/recovery.js'
-import { CREATE, TOUCH, UPDATE } from './redis/scripts.js'
+import { createReplication, UNCONFIRMED } from './redis/replication.js'
+import { CREATE, DELETE_AND_TELL, TOUCH, UPDATE } from './redis/scripts.js'
 import { createPing } from './redis/self-check.js'
 import { createUserIndex } from './redis/user-index.js'
 
@@ -19,6 +20,17 @@ export interface RedisStoreOptions {
   readonly client: NodeRedisClient | IoredisClient
   /** What all its keys begin with: 1 to 64 letters, digits and `: . _ - /`. Default `'staykept:'`. */
   readonly prefix?: string | undefined
+  /**
+   * `'replicated'`: signing out, `destroy`, `revoke` and `revokeByUser` are confirmed only when `replicas` have them, so
+   * that a fail-over brings no session back whose end was acknowledged; where they do not in time, the answer is 503 and
+   * the process goes on asking. Needs a client or a cluster; a pool or a sentinel of node-redis does not say which
+   * connection a command takes. Absent: confirmed by the primary alone.
+   */
+  readonly revocation?: 'replicated' | undefined
+  /** How many replicas have to have it. Default 1. */
+  readonly replicas?: number | undefined
+  /** How long to wait for them, in milliseconds. Default 400. */
+  readonly replicationTimeout?: number | undefined
 }
 
 /**
@@ -30,10 +42,19 @@ export interface RedisStoreOptions {
 export function redisStore(options: RedisStoreOptions): SessionStore {
   const { client, prefix = 'staykept:' } = checked(options)
   const connection = connectionOf(client)
+  if (options.revocation !== undefined && connection.primaryOf === undefined) {
+    throw new TypeError(
+      "redisStore: revocation: 'replicated' needs a client whose commands to a primary take one connection; pass one of createClient or createCluster instead of a pool or a sentinel",
+    )
+  }
   const recovery = createRecovery(connection)
   const commands = createCommands(connection, recovery)
   const start = connection.keyPrefix + prefix
-  const users = createUserIndex(commands, start)
+  const replication =
+    options.revocation === undefined
+      ? UNCONFIRMED
+      : createReplication(connection, commands, options)
+  const users = createUserIndex(commands, start, replication)
   /** Versions of records without a user: where a sign-in starts from one, the user's index is written first. */
   const anonymous = recentSet(REMEMBERED)
 
@@ -117,7 +138,12 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
     },
 
     async delete(key, now) {
-      const value = await commands.write(start + key, 'getdel', start + key)
+      const value =
+        replication === UNCONFIRMED
+          ? await commands.write(start + key, 'getdel', start + key)
+          : await replication.confirmed(start + key, () =>
+              commands.run(DELETE_AND_TELL, start + key),
+            )
       if (typeof value !== 'string') return false
       const { userId, version, expiresAt } = decodeRecord(value, now)
       // Sent, not waited for: an entry without a record does no harm.
@@ -163,13 +189,35 @@ function mayStand(entryError: unknown, written: PromiseSettledResult<unknown>): 
   return isUnknown && !isSessionError(entryError, 'ERR_SESSION_OUTCOME_UNKNOWN')
 }
 
+function showOption(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : String(value)
+}
+
 function checked(options: RedisStoreOptions): RedisStoreOptions {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError('redisStore takes an object: redisStore({ client })')
   }
-  const { client: _client, prefix, ...others } = options
+  const { client: _client, prefix, revocation, replicas, replicationTimeout, ...others } = options
   for (const name of Object.keys(others)) {
-    throw new TypeError(`redisStore has no option "${name}": it takes client and prefix`)
+    throw new TypeError(
+      `redisStore has no option "${name}": it takes client, prefix, revocation, replicas and replicationTimeout`,
+    )
+  }
+  if (revocation !== undefined && revocation !== 'replicated') {
+    throw new TypeError(
+      `redisStore needs 'replicated' as revocation, or none of it, not ${showOption(revocation)}`,
+    )
+  }
+  for (const [name, value] of Object.entries({ replicas, replicationTimeout })) {
+    if (value === undefined) continue
+    if (revocation === undefined) {
+      throw new TypeError(`redisStore takes ${name} together with revocation: 'replicated' only`)
+    }
+    if (!(Number.isInteger(value) && value >= 1 && value <= 60_000)) {
+      throw new TypeError(
+        `redisStore needs a whole number from 1 on as ${name}, such as ${name === 'replicas' ? 1 : 400}, not ${showOption(value)}`,
+      )
+    }
   }
   if (prefix !== undefined && !/^[\w:./-]{1,64}$/.test(String(prefix))) {
     throw new TypeError(

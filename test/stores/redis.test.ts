@@ -63,7 +63,7 @@ describe('options', () => {
     ],
     ['memcached', { client: new Memcached() }, /node-redis 5 or later, of ioredis .*not Memcached/],
     ['null', { client: null }, /not null/],
-    ['ttl', { client: {}, ttl: 3 }, /has no option "ttl": it takes client and prefix/],
+    ['ttl', { client: {}, ttl: 3 }, /has no option "ttl": it takes client, prefix/],
     ['a pattern', { client: {}, prefix: 'a*' }, /1 to 64 letters, .*such as 'myapp:', not 'a\*'/],
     [
       'a hash tag',

@@ -18,6 +18,8 @@ export interface Connection {
   lastError(): unknown
   /** The primaries that it is connected to now: one, or those of a cluster. */
   primaries(): readonly Primary[]
+  /** The one that has `key`; absent where the library does not say which connection a command takes. */
+  primaryOf?(key: string): Primary | undefined
   /**
    * Of a cluster: looks up again which node has which keys, by asking one that has just answered. Without one it asks
    * where it began.

@@ -1,4 +1,5 @@
 import { type Connection, type Emitter, type Primary, rememberErrors } from './connection.js'
+import { slotOf } from './slot.js'
 
 /** What the store uses of ioredis 5 and 6 and of iovalkey: of a single client, one behind Sentinel, or a cluster. */
 export interface Ioredis extends Emitter {
@@ -12,6 +13,8 @@ export interface Ioredis extends Emitter {
   connect(): Promise<unknown>
   disconnect(reconnect: boolean): void
   nodes?(role: 'master'): readonly Ioredis[]
+  /** By slot, the addresses of its nodes, the primary first. */
+  readonly slots?: readonly (readonly string[] | undefined)[]
   refreshSlotsCache?(done: (error?: unknown) => void): void
 }
 
@@ -20,6 +23,7 @@ interface IoredisSettings {
   readonly scaleReads?: unknown
   readonly host?: unknown
   readonly port?: unknown
+  readonly keyPrefix?: string
 }
 
 interface Command {
@@ -59,22 +63,42 @@ export function ioredis(client: Ioredis): Connection {
     },
     send: (_key, command) => send(command),
     lastError: rememberErrors(client, false),
-    ...(isCluster ? clusterParts(client) : { primaries: () => [primaryOf(client, send)] }),
+    ...(isCluster ? clusterParts(client) : singleParts(client, send)),
   }
 }
 
-function clusterParts(client: Ioredis): Pick<Connection, 'primaries' | 'refresh'> {
-  const senders = new WeakMap<Ioredis, Primary['send']>()
+function singleParts(
+  client: Ioredis,
+  send: Primary['send'],
+): Pick<Connection, 'primaries' | 'primaryOf'> {
   return {
-    primaries: () =>
-      (client.nodes?.('master') ?? [])
-        // One to which nothing was sent yet waits for its first command.
-        .filter(({ status }) => status === 'ready' || status === 'wait')
-        .map((node) => {
-          const send = senders.get(node) ?? sender(node)
-          senders.set(node, send)
-          return primaryOf(node, send)
-        }),
+    primaries: () => [primaryOf(client, send)],
+    primaryOf: () => primaryOf(client, send),
+  }
+}
+
+function clusterParts(client: Ioredis): Pick<Connection, 'primaries' | 'primaryOf' | 'refresh'> {
+  const senders = new WeakMap<Ioredis, Primary['send']>()
+
+  function primaryAt(node: Ioredis): Primary {
+    const send = senders.get(node) ?? sender(node)
+    senders.set(node, send)
+    return primaryOf(node, send)
+  }
+
+  /** One to which nothing was sent yet waits for its first command. */
+  function nodes(): readonly Ioredis[] {
+    const all = client.nodes?.('master') ?? []
+    return all.filter(({ status }) => status === 'ready' || status === 'wait')
+  }
+
+  return {
+    primaries: () => nodes().map(primaryAt),
+    primaryOf(key) {
+      const [address] = client.slots?.[slotOf((client.options.keyPrefix ?? '') + key)] ?? []
+      const node = nodes().find(({ options }) => `${options.host}:${options.port}` === address)
+      return node && primaryAt(node)
+    },
     async refresh() {
       if (client.refreshSlotsCache === undefined) return
       await new Promise<void>((done) => client.refreshSlotsCache?.(() => done()))

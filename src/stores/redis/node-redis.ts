@@ -1,4 +1,5 @@
 import { type Connection, type Emitter, type Primary, rememberErrors } from './connection.js'
+import { slotOf } from './slot.js'
 
 /**
  * What the store uses of a client, a pool, a cluster or a sentinel of node-redis 5 and 6. The four differ in what stands
@@ -16,10 +17,16 @@ export interface NodeRedis extends Emitter {
   execute?(run: (client: NodeRedis) => Promise<unknown>): Promise<unknown>
   getMasterNode?(): unknown
   _execute?(isReadonly: boolean, run: Run): Promise<unknown>
-  readonly masters?: readonly { readonly address: string; readonly client?: NodeRedis }[]
+  readonly masters?: readonly ClusterNode[]
+  readonly slots?: readonly ({ readonly master?: ClusterNode } | undefined)[]
   nodeClient?(node: unknown): unknown
   readonly _options?: { readonly rootNodes?: readonly object[] }
   readonly _slots?: { rediscover?(startWith: { readonly options: object }): Promise<void> }
+}
+
+interface ClusterNode {
+  readonly address: string
+  readonly client?: NodeRedis
 }
 
 type Run = (client: NodeRedis) => Promise<unknown>
@@ -67,10 +74,12 @@ function partsOf(client: NodeRedis): Parts {
 function single(client: NodeRedis): Parts {
   const options = { ...OPTIONS, abortSignal: unwrittenOf(client) }
   const send: Primary['send'] = (command) => client.sendCommand(command, options)
+  const primary = (): Primary => ({ id: `${client.socketEpoch}`, send, renew: () => renew(client) })
   return {
     isOrdered: true,
     send: (_key, command) => send(command),
-    primaries: () => [{ id: `${client.socketEpoch}`, send, renew: () => renew(client) }],
+    primaries: () => [primary()],
+    primaryOf: primary,
   }
 }
 
@@ -146,24 +155,28 @@ function sentinel(client: NodeRedis): Parts {
 function cluster(client: NodeRedis): Parts {
   const clientsOf = new WeakMap<Primary, NodeRedis>()
   let turn = 0
+
+  function primaryAt({ address, client: node }: ClusterNode): Primary | undefined {
+    if (node?.isReady !== true) return undefined
+    const primary: Primary = {
+      id: `${address} ${node.socketEpoch}`,
+      send: (command) => node.sendCommand(command, OPTIONS),
+      renew: () => renew(node),
+    }
+    clientsOf.set(primary, node)
+    return primary
+  }
+
   return {
     // 5 does not say; before it has found the nodes it fails with a TypeError of its own.
     isReady: () => client.isReady ?? (client.masters?.length ?? 0) > 0,
     // `false`: never to a replica, whatever the client does with its own reads.
     send: (key, command) => client.sendCommand(key, false, command, OPTIONS),
-    primaries() {
-      const found: Primary[] = []
-      for (const { address, client: node } of client.masters ?? []) {
-        if (node?.isReady !== true) continue
-        const primary: Primary = {
-          id: `${address} ${node.socketEpoch}`,
-          send: (command) => node.sendCommand(command, OPTIONS),
-          renew: () => renew(node),
-        }
-        clientsOf.set(primary, node)
-        found.push(primary)
-      }
-      return found
+    primaries: () =>
+      (client.masters ?? []).map(primaryAt).filter((primary) => primary !== undefined),
+    primaryOf(key) {
+      const node = client.slots?.[slotOf(key)]?.master
+      return node && primaryAt(node)
     },
     async refresh(witness) {
       const roots = client._options?.rootNodes ?? []

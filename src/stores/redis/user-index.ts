@@ -3,6 +3,7 @@ import type { DeleteByUserOptions, KeyedRecord, SessionRecord, StoreKey } from '
 import { PRUNE_SLACK } from '../../core/store.js'
 import type { Commands } from './commands.js'
 import { decodeRecord, encodeTime, keepFor } from './record-text.js'
+import type { Replication } from './replication.js'
 import { DELETE_OF_USER, ENLIST, MARK } from './scripts.js'
 
 /**
@@ -22,7 +23,11 @@ export interface UserIndex {
 /** How many entries one command reads: less than a millisecond of the engine's time. */
 const PAGE = 500
 
-export function createUserIndex(commands: Commands, prefix: string): UserIndex {
+export function createUserIndex(
+  commands: Commands,
+  prefix: string,
+  { confirmed }: Replication,
+): UserIndex {
   // A session id has no colon: no record can stand under these.
   const indexKey = (userId: string): string => `${prefix}user:${userId}`
   const markKey = (userId: string): string => `${prefix}mark:${userId}`
@@ -86,11 +91,8 @@ export function createUserIndex(commands: Commands, prefix: string): UserIndex {
     async endAll(userId, { except, mark, now }) {
       let fullError: unknown
       try {
-        await commands.run(
-          MARK,
-          markKey(userId),
-          ...[encodeTime(mark.expiresAt), mark.value, keepFor(mark.expiresAt, now)],
-        )
+        const args = [encodeTime(mark.expiresAt), mark.value, keepFor(mark.expiresAt, now)]
+        await confirmed(markKey(userId), () => commands.run(MARK, markKey(userId), ...args))
       } catch (error) {
         if (!isSessionError(error, 'ERR_SESSION_STORE_FULL')) throw error
         fullError = error
@@ -100,7 +102,11 @@ export function createUserIndex(commands: Commands, prefix: string): UserIndex {
       for await (const page of pages(userId, now)) {
         const keys = page.filter((key) => !staying.has(key))
         const answers = await Promise.all(
-          keys.map((key) => commands.run(DELETE_OF_USER, prefix + key, userId, String(now))),
+          keys.map((key) =>
+            confirmed(prefix + key, () =>
+              commands.run(DELETE_OF_USER, prefix + key, userId, String(now)),
+            ),
+          ),
         )
         const gone = keys.filter((_, index) => Number(answers[index]) === 1)
         if (gone.length === 0) continue
