@@ -95,7 +95,7 @@ export async function start(
   settings: object,
 ): Promise<{ child: ChildProcess; message: unknown }> {
   const child = fork(join(root, 'test/processes', program), [JSON.stringify(settings)], {
-    execArgv: [],
+    execArgv: ['--expose-gc'],
   })
   const [message] = await Promise.race([
     once(child, 'message'),

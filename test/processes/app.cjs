@@ -10,6 +10,10 @@ function createApp(sessions, { isIncumbent = false } = {}) {
   const app = express()
   app.set('env', 'test')
   app.get('/public', (_req, res) => res.send('for everyone'))
+  app.get('/heap', (_req, res) => {
+    globalThis.gc?.()
+    res.send(String(process.memoryUsage().heapUsed))
+  })
   app.use(sessions)
 
   app.post('/begin', (req, res) => {
@@ -38,8 +42,10 @@ function createApp(sessions, { isIncumbent = false } = {}) {
     else res.send(req.session.user)
   })
 
-  app.post('/logout', (req, res, next) => {
-    req.session.destroy((error) => (error ? next(error) : res.send('bye')))
+  app.post('/logout', async (req, res, next) => {
+    const { session } = req
+    if (req.query.ms !== undefined) await sleep(Number(req.query.ms))
+    session.destroy((error) => (error ? next(error) : res.send('bye')))
   })
 
   app.post('/regenerate', (req, res, next) => {

@@ -12,12 +12,21 @@ export interface RedisCluster {
   close(): Promise<void>
 }
 
+export interface ClusterSettings {
+  readonly nodeTimeout?: number
+  /** More lines of redis.conf, as arguments. */
+  readonly args?: readonly string[]
+}
+
 /**
  * Three primaries and three replicas, formed and in sync. `nodeTimeout` (ms) decides how soon a dead primary is replaced.
  * Two traps: a new replica waits five seconds before its first sync, and a primary that dies before that is never
  * replaced; and the bus listens ten thousand ports higher, where the highest free ports have none.
  */
-export async function start({ nodeTimeout = 2000 } = {}): Promise<RedisCluster> {
+export async function start({
+  nodeTimeout = 2000,
+  args: more = [],
+}: ClusterSettings = {}): Promise<RedisCluster> {
   const nodes = await Promise.all(
     Array.from({ length: 6 }, async () => {
       const args = [
@@ -26,6 +35,7 @@ export async function start({ nodeTimeout = 2000 } = {}): Promise<RedisCluster> 
         // Else the whole cluster refuses everything while one primary is being replaced.
         ...['--cluster-require-full-coverage', 'no'],
         ...['--repl-diskless-sync-delay', '0', '--cluster-replica-validity-factor', '0'],
+        ...more,
       ]
       return startRedis({ args })
     }),

@@ -11,6 +11,8 @@ export interface TcpProxy {
   delay(milliseconds: number): void
   /** Nothing gets through any more, and nobody is told. */
   hang(): void
+  /** New connections lead to another server. */
+  aim(target: number): void
   /** Connections that are open now carry nothing any more, and nobody is told. New ones are as they should be. */
   silence(): void
   /** What was held up gets through, and so does the rest. */
@@ -32,6 +34,7 @@ export interface TcpProxy {
 export async function startProxy(target: number): Promise<TcpProxy> {
   const pairs = new Set<readonly [net.Socket, net.Socket]>()
   const silent = new WeakSet<readonly [net.Socket, net.Socket]>()
+  let port = target
   let milliseconds = 0
   let held: (() => void)[] | undefined
   let next: 'lost' | 'torn' | undefined
@@ -40,7 +43,7 @@ export async function startProxy(target: number): Promise<TcpProxy> {
 
   const server = net.createServer({ allowHalfOpen: true }, (client) => {
     connections += 1
-    const upstream = net.connect({ port: target, host: '127.0.0.1', allowHalfOpen: true })
+    const upstream = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
     const pair = [client, upstream] as const
     pairs.add(pair)
     let isDoomed = false
@@ -100,6 +103,9 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     },
     hang() {
       held ??= []
+    },
+    aim(elsewhere) {
+      port = elsewhere
     },
     silence() {
       for (const pair of pairs) silent.add(pair)
