@@ -156,7 +156,10 @@ export function mongodbStore(options: MongodbStoreOptions): SessionStore {
       // One by one: what deletes many at once cannot say which.
       for (let next = 0; next < keys.length; next += AT_ONCE) {
         const some = keys.slice(next, next + AT_ONCE)
-        ended.push(...(await Promise.all(some.map((key) => end(key, userId, now)))).flat())
+        const ends = some.map((key) => end(key, userId, now))
+        // Nothing may be under way any more when this rejects.
+        await Promise.allSettled(ends)
+        ended.push(...(await Promise.all(ends)).flat())
       }
       return ended
     }),

@@ -140,6 +140,29 @@ describe.skipIf(real)('what is sent', () => {
     }
   })
 
+  test('nothing is under way any more when the end of all rejects', async () => {
+    const gate = interceptable(place.db)
+    const store = mongodbStore({ db: gate.db })
+    const keys = ['a', 'b', 'c'] as StoreKey[]
+    for (const key of keys) await store.create(key, record({ userId: 'ada' }), NOW)
+    let commands = 0
+    let underWay = 0
+    gate.intercept(async (send) => {
+      commands += 1
+      // The mark, the list, and then one for each session.
+      if (commands === 3) throw new Error('the connection broke')
+      underWay += 1
+      await new Promise((resolve) => setTimeout(resolve, 30))
+      underWay -= 1
+      return send()
+    })
+    const mark = { value: 'mark', expiresAt: NOW + HOUR }
+    const ending = store.deleteByUser?.('ada', { except: [], mark, now: NOW })
+    await expect(ending).rejects.toThrow('the connection broke')
+    expect([commands, underWay]).toEqual([5, 0])
+    expect(await place.store.listByUser?.('ada', NOW)).toHaveLength(1)
+  })
+
   test('texts that begin with $ are texts, not names of fields', async () => {
     const { store } = place
     const first = record({ version: '$payload', payload: '$version', userId: '$_id' })
