@@ -1,7 +1,15 @@
-import { PRUNE_SLACK, type SessionStore, type StoreKey, type WriteResult } from '../core/store.js'
+import {
+  PRUNE_SLACK,
+  type SessionRecord,
+  type SessionStore,
+  type StoreKey,
+  type WriteResult,
+} from '../core/store.js'
+import { createChanges } from './postgres/changes.js'
 import { type PostgresPool, toClient } from './postgres/client.js'
 import { createDatabase } from './postgres/database.js'
-import { ddl, statements, toArray, WINDOW } from './postgres/tables.js'
+import { batchStatements, ddl, statements, toArray, WINDOW } from './postgres/tables.js'
+import { createBatches } from './sql/batches.js'
 import { assertName } from './sql/names.js'
 import { createReads } from './sql/reads.js'
 import { aliveAt, type Row, toRecord, toRow } from './sql/rows.js'
@@ -61,10 +69,22 @@ export function postgresStore(options: PostgresStoreOptions): SessionStore {
   const names = { schema, table }
   const sql = statements(names)
   const settings = { names, timeout, createTable, prepare, unlogged }
-  const { read, change, ping, close } = createDatabase(toClient(pool, timeout), settings)
+  const database = createDatabase(toClient(pool, timeout), settings)
+  const { read, change, ping, close } = database
+  const { swaps, creations } = batchStatements(names)
+  const swap = createChanges(database, swaps)
+  const createOne = createChanges(database, creations)
   const readRow = createReads(async (keys) => {
     const { rows } = await read(sql.load, [toArray(keys)])
     return rows as unknown as readonly Row[]
+  })
+  const readMark = createBatches({
+    most: 500,
+    async send(users: readonly string[]) {
+      const { rows } = await read(sql.marksOf, [toArray(users)])
+      const found = new Map(rows.map((row) => [row[0], row]))
+      return users.map((user) => found.get(user))
+    },
   })
   /** The first page of the table that prune has not looked at. */
   let prunedTo = 0
@@ -75,9 +95,7 @@ export function postgresStore(options: PostgresStoreOptions): SessionStore {
    */
   async function refusal(key: StoreKey, expected: string, now: number): Promise<WriteResult> {
     const record = aliveAt(now, await readRow(key))
-    return record === undefined || record.version === expected
-      ? MISSING
-      : { outcome: 'conflict', record }
+    return refused(record?.version === expected ? undefined : record)
   }
 
   return {
@@ -88,14 +106,15 @@ export function postgresStore(options: PostgresStoreOptions): SessionStore {
       return aliveAt(now, await readRow(key))
     },
 
-    async create(key, record, now) {
-      const { count } = await change(sql.create, [...toRow(key, record), now])
-      return count === 1
-    },
+    create: (key, record, now) => createOne({ key, record, expected: null, now }),
 
-    async update(key, record, expectedVersion, now) {
-      const { count } = await change(sql.update, [...toRow(key, record), expectedVersion, now])
-      return count === 1 ? UPDATED : refusal(key, expectedVersion, now)
+    async update(key, record, expected, now) {
+      if (await swap({ key, record, expected, now })) return UPDATED
+      const found = aliveAt(now, await readRow(key))
+      if (found?.version !== expected) return refused(found)
+      // Somebody held it. By itself, it can wait for that.
+      const { count } = await change(sql.update, [...toRow(key, record), expected, now])
+      return count === 1 ? UPDATED : refusal(key, expected, now)
     },
 
     async touch(key, expectedVersion, lastSeenAt, expiresAt, now) {
@@ -125,8 +144,8 @@ export function postgresStore(options: PostgresStoreOptions): SessionStore {
     },
 
     async revocationMark(userId, now) {
-      const { rows } = await read(sql.markOf, [userId, now])
-      return rows[0]?.[0] as string | undefined
+      const [, mark, expiresAt] = (await readMark(userId)) ?? []
+      return Number(expiresAt) > now ? (mark as string) : undefined
     },
 
     async deleteExpired(limit, now) {
@@ -147,6 +166,10 @@ export function postgresStore(options: PostgresStoreOptions): SessionStore {
 const TABLE = 'staykept_sessions'
 const UPDATED: WriteResult = Object.freeze({ outcome: 'updated' })
 const MISSING: WriteResult = Object.freeze({ outcome: 'missing' })
+
+function refused(record: SessionRecord | undefined): WriteResult {
+  return record === undefined ? MISSING : { outcome: 'conflict', record }
+}
 
 function checked(options: PostgresStoreOptions): PostgresStoreOptions {
   if (typeof options !== 'object' || options === null) {

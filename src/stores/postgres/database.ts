@@ -14,6 +14,7 @@ import {
 import {
   explain,
   isAboutSetUp,
+  isDeadlock,
   isDenied,
   isLostStatement,
   isMissingTable,
@@ -100,6 +101,8 @@ export function createDatabase(client: Client, options: DatabaseOptions): Databa
     if ('error' in answer && mayRepeat(answer)) {
       // Connections change hands behind a pooler that was not noticed: nothing can be kept prepared there.
       if (isLostStatement(answer.error)) isPrepared = false
+      // Whoever met it needs a moment, or it is met again.
+      if (isDeadlock(answer.error)) await pause(10 + Math.random() * 40)
       if (isMissingTable(answer.error)) {
         isReady = false
         await ready()
@@ -142,4 +145,8 @@ export function createDatabase(client: Client, options: DatabaseOptions): Databa
       isClosed = true
     },
   }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }

@@ -131,14 +131,13 @@ export function whyNotOurs(comment: string | undefined, table: string): string |
 export type Statements = Readonly<Record<StatementName, Statement>>
 type StatementName =
   | 'load'
-  | 'create'
   | 'update'
   | 'touch'
   | 'delete'
   | 'byUser'
   | 'endUser'
   | 'mark'
-  | 'markOf'
+  | 'marksOf'
   | 'pruneMarks'
   | 'prune'
 
@@ -148,11 +147,6 @@ export function statements(names: TableNames): Statements {
 
   const texts: Record<StatementName, string> = {
     load: `SELECT ${columns} FROM ${sessions} WHERE key = ANY ($1::text[])`,
-    create: `INSERT INTO ${sessions} AS stored (${columns}) VALUES ($1, $2, $3, $4, $5, $6, $7)
-      ON CONFLICT (key) DO UPDATE SET version = excluded.version, user_id = excluded.user_id,
-        last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at,
-        absolute_expires_at = excluded.absolute_expires_at, payload = excluded.payload
-      WHERE stored.expires_at <= $8`,
     // $5 is moved along with last-seen, but for a deadline that is past already.
     update: `UPDATE ${sessions} SET version = $2, user_id = $3,
       last_seen_at = CASE WHEN $5::float8 > $9::float8 THEN greatest(last_seen_at, $4) ELSE $4 END,
@@ -170,7 +164,7 @@ export function statements(names: TableNames): Statements {
     mark: `INSERT INTO ${marks} AS stored (user_id, mark, expires_at) VALUES ($1, $2, $3)
       ON CONFLICT (user_id) DO UPDATE SET mark = excluded.mark, expires_at = excluded.expires_at
       WHERE stored.expires_at <= excluded.expires_at`,
-    markOf: `SELECT mark FROM ${marks} WHERE user_id = $1 AND expires_at > $2`,
+    marksOf: `SELECT user_id, mark, expires_at FROM ${marks} WHERE user_id = ANY ($1::text[])`,
     pruneMarks: `DELETE FROM ${marks} WHERE user_id = ANY (ARRAY(SELECT user_id FROM ${marks}
       WHERE expires_at < $1 LIMIT $2 FOR UPDATE SKIP LOCKED)) AND expires_at < $1`,
     // Skips what others hold, so it waits for nobody. It sees pages, not keys: one after the other is how disks read.
@@ -183,6 +177,74 @@ export function statements(names: TableNames): Statements {
   return Object.fromEntries(
     Object.entries(texts).map(([name, text]) => [name, { name: nameOf(name, text), text }]),
   ) as Statements
+}
+
+/** Statements on some sessions at once, made for each number of them when it is first asked for. */
+export interface BatchStatements {
+  /** Swaps what stands under its version and is held by nobody; answers those keys. Values as in `ROW`. */
+  swaps(count: number): Statement
+  /** Stores first records; answers the keys that were free. Values as in `ROW`, the expected version unused. */
+  creations(count: number): Statement
+}
+
+/** The values of one session in a batch: those of its row, the version that it replaces, and the instant. */
+const ROW = ['text', 'text', 'text', 'float8', 'float8', 'float8', 'text', 'text', 'float8']
+export const ROW_LENGTH: number = ROW.length
+
+export function batchStatements(names: TableNames): BatchStatements {
+  const { sessions } = quoted(names)
+  const columns = 'key, version, user_id, last_seen_at, expires_at, absolute_expires_at, payload'
+  const made = (name: string, textOf: (rows: string) => string) => {
+    const statements = new Map<number, Statement>()
+    return function forCount(count: number): Statement {
+      let statement = statements.get(count)
+      if (statement === undefined) {
+        const text = textOf(rowsOf(count))
+        statement = { name: nameOf(name, text), text }
+        statements.set(count, statement)
+      }
+      return statement
+    }
+  }
+  const given = (rows: string) => `(VALUES ${rows}) AS new (${columns}, expected, now)`
+
+  return {
+    // Takes the locks before it writes, and none that it would have to wait for: so no other batch can be in its way in
+    // the wrong order, and one session that is held holds up no other. What was locked is at its place, or not seen.
+    swaps: made(
+      'swaps',
+      (rows) => `UPDATE ${sessions} AS stored SET version = new.version, user_id = new.user_id,
+        last_seen_at = CASE WHEN new.expires_at > new.now
+          THEN greatest(stored.last_seen_at, new.last_seen_at) ELSE new.last_seen_at END,
+        expires_at = CASE WHEN new.expires_at > new.now AND stored.last_seen_at > new.last_seen_at
+          THEN least(new.expires_at + (stored.last_seen_at - new.last_seen_at), new.absolute_expires_at)
+          ELSE new.expires_at END,
+        absolute_expires_at = new.absolute_expires_at, payload = new.payload
+        FROM (SELECT held.ctid AS place, new.* FROM ${given(rows)} JOIN ${sessions} AS held
+          ON held.key = new.key AND held.version = new.expected AND held.expires_at > new.now
+          FOR UPDATE OF held SKIP LOCKED) AS new
+        WHERE stored.ctid = new.place RETURNING stored.key`,
+    ),
+    creations: made(
+      'creations',
+      (rows) => `WITH new AS (SELECT * FROM ${given(rows)} WHERE key IS NOT NULL)
+        INSERT INTO ${sessions} AS stored (${columns}) SELECT ${columns} FROM new
+        ON CONFLICT (key) DO UPDATE SET version = excluded.version, user_id = excluded.user_id,
+          last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at,
+          absolute_expires_at = excluded.absolute_expires_at, payload = excluded.payload
+        WHERE stored.expires_at <= (SELECT now FROM new WHERE new.key = excluded.key)
+        RETURNING key`,
+    ),
+  }
+}
+
+/** `($1::text, $2::text, …), ($10, $11, …)`: the first row says the types. */
+function rowsOf(count: number): string {
+  const row = (index: number): string =>
+    ROW.map((type, at) => `$${index * ROW_LENGTH + at + 1}${index === 0 ? `::${type}` : ''}`).join(
+      ', ',
+    )
+  return Array.from({ length: count }, (_, index) => `(${row(index)})`).join(', ')
 }
 
 /** One name for one text, also where stores with other tables share the pool. PostgreSQL cuts names at 63 bytes. */

@@ -29,8 +29,17 @@ export function isLostStatement(error: unknown): boolean {
   return code === '26000' || code === '42P05'
 }
 
+export function isDeadlock(error: unknown): boolean {
+  return codeOf(error) === '40P01'
+}
+
 export function isMissingTable(error: unknown): boolean {
   return codeOf(error) === '42P01'
+}
+
+/** Whether the server refused a value, and would not refuse others. */
+export function isOfOneRow(error: unknown): boolean {
+  return /^(22|54)/.test(codeOf(error))
 }
 
 /** Whether an error of the store says that this role may not do something. */

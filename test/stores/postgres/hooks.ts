@@ -89,7 +89,7 @@ export async function executionsOf(
 }
 
 const CHANGES: Readonly<Record<ChangingMethod, RegExp>> = {
-  create: /^INSERT INTO .*sessions/,
+  create: /INSERT INTO .*sessions" AS stored/,
   update: /^UPDATE .* SET version/,
   touch: /^UPDATE .* SET last_seen_at/,
   delete: /^DELETE FROM .* WHERE key = /,

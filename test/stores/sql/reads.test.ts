@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { StoreKey } from '../../../src/core/store.js'
+import { createBatches } from '../../../src/stores/sql/batches.js'
 import { assertName } from '../../../src/stores/sql/names.js'
 import { createReads } from '../../../src/stores/sql/reads.js'
 import type { Row } from '../../../src/stores/sql/rows.js'
@@ -57,6 +58,34 @@ test('a statement that fails fails its reads, and the ones after it go on', asyn
   await turn()
   answer(1, [row('a')])
   expect(await next).toEqual(row('a'))
+})
+
+test('a job that may not join a batch goes with the next, and keeps its place', async () => {
+  const sent: (readonly string[])[] = []
+  const ask = createBatches<string, string>({
+    most: 3,
+    joins: (batch, job) => !batch.includes(job),
+    send: async (jobs) => {
+      sent.push(jobs)
+      return jobs.map((job) => `${job} in ${sent.length}`)
+    },
+  })
+  const all = Promise.all(['a', 'a', 'b', 'a', 'c', 'd'].map(ask))
+  expect(await all).toEqual(['a in 1', 'a in 2', 'b in 1', 'a in 3', 'c in 1', 'd in 2'])
+  expect(sent).toEqual([['a', 'b', 'c'], ['a', 'd'], ['a']])
+})
+
+test('an answer that comes later holds up no other', async () => {
+  const ask = createBatches<string, string>({
+    most: 2,
+    send: async (jobs) => jobs.map((job) => (job === 'late' ? new Promise(() => {}) : job)),
+  })
+  void ask('late')
+  expect(await ask('early')).toBe('early')
+  for (let time = 0; time < 5; time += 1) {
+    void ask('late')
+    expect(await ask('next')).toBe('next')
+  }
 })
 
 test('no statement asks for more than 500 keys', async () => {
