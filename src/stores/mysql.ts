@@ -9,11 +9,21 @@ import {
 } from '../core/store.js'
 import { type MysqlPool, toClient } from './mysql/client.js'
 import { createDatabase } from './mysql/database.js'
-import { creation, LONGEST, statements, toKey, toRow, toText, toValues } from './mysql/tables.js'
-import { isDuplicate } from './mysql/trouble.js'
+import { createInserts } from './mysql/inserts.js'
+import {
+  bytesOf,
+  creation,
+  LONGEST,
+  quoted,
+  statements,
+  toKey,
+  toRow,
+  toText,
+} from './mysql/tables.js'
+import { createUpdates } from './mysql/updates.js'
 import { assertName } from './sql/names.js'
 import { createReads } from './sql/reads.js'
-import { aliveAt, toRow as rowOf, toRecord } from './sql/rows.js'
+import { aliveAt, toRecord } from './sql/rows.js'
 
 export type { MysqlPool } from './mysql/client.js'
 export type { MariadbConnection, MariadbPool } from './mysql/mariadb.js'
@@ -58,6 +68,8 @@ export function mysqlStore(options: MysqlStoreOptions): SessionStore {
     const { rows } = await read(sql.load(asked.length), asked)
     return rows.map(toRow)
   })
+  const swap = createUpdates({ sessions: quoted(table).sessions, change, readRow })
+  const insert = createInserts({ create: sql.create, change })
   /** The last row that prune has looked at. */
   let prunedTo = 0
 
@@ -89,14 +101,11 @@ export function mysqlStore(options: MysqlStoreOptions): SessionStore {
     load: alive,
 
     async create(key, record, now) {
-      const [, ...values] = toValues(rowOf(key, record))
+      const { user, payload } = bytesOf(key, record)
+      const { version, lastSeenAt, expiresAt, absoluteExpiresAt } = record
+      const values = [version, user, lastSeenAt, expiresAt, absoluteExpiresAt, payload]
       for (let tries = 0; tries < 3; tries += 1) {
-        try {
-          await change(sql.create, [key, ...values])
-          return true
-        } catch (error) {
-          if (!isDuplicate(error)) throw error
-        }
+        if (await insert({ key, payload, values: [key, ...values] })) return true
         const { count } = await change(sql.replace, [...values, key, now])
         if (count === 1) return true
         // Where there is none after all, a dead one was pruned meanwhile.
@@ -107,18 +116,17 @@ export function mysqlStore(options: MysqlStoreOptions): SessionStore {
       })
     },
 
-    async update(key, record, expectedVersion, now) {
-      const [, version, user, lastSeenAt, expiresAt, absoluteExpiresAt, payload] = toValues(
-        rowOf(key, record),
-      )
-      // What has ended already is not moved along with last-seen.
-      const moves = record.expiresAt > now ? record.lastSeenAt : FAR
-      const deadline = [moves, record.expiresAt - record.lastSeenAt, record.absoluteExpiresAt]
-      const { count } = await change(sql.update, [
-        ...[version, user, ...deadline, expiresAt, moves, lastSeenAt, absoluteExpiresAt, payload],
-        ...[key, expectedVersion, now],
-      ] as never)
-      return count === 1 ? UPDATED : refusal(await alive(key, now), expectedVersion)
+    async update(key, record, expected, now) {
+      const { version, lastSeenAt, expiresAt, absoluteExpiresAt } = record
+      const isDone = await swap({
+        ...{ key, expected, now, version, seen: lastSeenAt, ends: expiresAt },
+        ...bytesOf(key, record),
+        // What has ended already is not moved along with last-seen.
+        movesAfter: expiresAt > now ? lastSeenAt : FAR,
+        span: expiresAt - lastSeenAt,
+        absolute: absoluteExpiresAt,
+      })
+      return isDone ? UPDATED : refusal(await alive(key, now), expected)
     },
 
     async touch(key, expectedVersion, lastSeenAt, expiresAt, now) {

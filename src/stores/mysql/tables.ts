@@ -1,7 +1,7 @@
 import { storeError } from '../../core/errors.js'
-import type { StoreKey } from '../../core/store.js'
+import type { SessionRecord, StoreKey } from '../../core/store.js'
 import type { Row } from '../sql/rows.js'
-import type { Statement, Value } from './statement.js'
+import type { Statement } from './statement.js'
 
 /** Bumped when the tables change. */
 const SCHEMA = 1
@@ -101,12 +101,13 @@ function again(text: string): Statement {
 const COLUMNS =
   'session_key, version, user_id, last_seen_at, expires_at, absolute_expires_at, payload'
 
+const ROW = '(?, ?, ?, ?, ?, ?, ?)'
+
 export interface Statements {
   /** With room for so many keys. */
   load(room: number): Statement
-  readonly create: Statement
+  create(count: number): Statement
   readonly replace: Statement
-  readonly update: Statement
   readonly touch: Statement
   readonly deleteLive: Statement
   readonly deleteDead: Statement
@@ -126,7 +127,7 @@ export interface Statements {
 /**
  * Each is one transaction of its own. MySQL counts rows that were changed, or rows that were found, as the pool was set
  * up: where the two can differ, nothing is read from the count (decisions/022). It evaluates an assignment with the new
- * values of those before it, so a column is assigned after all that read it.
+ * values of those before it, so a column is assigned after all that read it. How a record is updated is in updates.ts.
  */
 export function statements(table: string, window: number): Statements {
   const { sessions, marks } = quoted(table)
@@ -143,14 +144,11 @@ export function statements(table: string, window: number): Statements {
       }
       return load
     },
-    create: again(`INSERT INTO ${sessions} (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)`),
+    create: (count) =>
+      again(`INSERT INTO ${sessions} (${COLUMNS}) VALUES ${Array(count).fill(ROW).join(', ')}`),
     replace:
       again(`UPDATE ${sessions} SET version = ?, user_id = ?, last_seen_at = ?, expires_at = ?,
       absolute_expires_at = ?, payload = ? WHERE session_key = ? AND expires_at <= ?`),
-    update: again(`UPDATE ${sessions} SET version = ?, user_id = ?,
-      expires_at = IF(last_seen_at > ?, LEAST(last_seen_at + ?, ?), ?),
-      last_seen_at = IF(last_seen_at > ?, last_seen_at, ?), absolute_expires_at = ?, payload = ?
-      WHERE session_key = ? AND version = ? AND expires_at > ?`),
     touch: again(`UPDATE ${sessions} SET expires_at = IF(last_seen_at < ?, ?, expires_at),
       last_seen_at = GREATEST(last_seen_at, ?)
       WHERE session_key = ? AND version = ? AND expires_at > ?`),
@@ -183,16 +181,18 @@ function marksFor(count: number): string {
   return Array(count).fill('?').join(', ')
 }
 
-/** The values of a row, as `create` takes them. Throws what the columns could not hold. */
-export function toValues([key, version, userId, ...rest]: Row): readonly Value[] {
-  const [lastSeenAt, expiresAt, absoluteExpiresAt, text] = rest
+/** What is kept as bytes. Throws what the columns could not hold. */
+export function bytesOf(
+  key: StoreKey,
+  { version, userId, payload: text }: SessionRecord,
+): { readonly user: Buffer | null; readonly payload: Buffer } {
   const payload = Buffer.from(text)
-  const user = userId === null ? null : Buffer.from(userId)
+  const user = userId === undefined ? null : Buffer.from(userId)
   assertLength('key', key.length)
   assertLength('version', version.length)
   assertLength('userId', user?.length ?? 0)
   assertLength('payload', payload.length)
-  return [key, version, user, lastSeenAt, expiresAt, absoluteExpiresAt, payload]
+  return { user, payload }
 }
 
 function assertLength(name: keyof Lengths, length: number): void {

@@ -34,6 +34,16 @@ export function isDuplicate(error: unknown): boolean {
   return isSessionError(error, 'ERR_SESSION_STORE') && numberOf(error.cause) === 1062
 }
 
+/** Whether several records were to be updated, and one of them was not as it was expected. */
+export function isMismatch(error: unknown): boolean {
+  return isSessionError(error, 'ERR_SESSION_STORE') && numberOf(error.cause) === 1690
+}
+
+/** Whether the statement was longer than the server takes. */
+export function isTooLarge(error: unknown): boolean {
+  return isSessionError(error, 'ERR_SESSION_STORE') && numberOf(error.cause) === 1153
+}
+
 /** Whether an error of the store says that the server takes no changes, as a replica does. */
 export function isReadOnly(error: unknown): boolean {
   return isSessionError(error, 'ERR_SESSION_STORE') && READ_ONLY.has(numberOf(error.cause))
