@@ -29,6 +29,7 @@ test('a proxy passes on, delays, holds up, loses and tears what servers say', as
   expect(await say(proxy, 'a secret')).toBe('cut off after nothing')
   expect(await say(proxy, 'a secret')).toBe('a secret')
   expect(proxy.connections).toBe(8)
+  expect(proxy.trips).toBe(8)
 })
 
 test('a proxy silences the connections that are open, and no other', async () => {

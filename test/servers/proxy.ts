@@ -7,6 +7,8 @@ export interface TcpProxy {
   readonly connections: number
   /** Connections that are open now. */
   readonly open: number
+  /** How often something was asked after the last answer was heard. What is asked meanwhile travels along. */
+  readonly trips: number
   /** From now on each way takes so many milliseconds longer. */
   delay(milliseconds: number): void
   /** Nothing gets through any more, and nobody is told. */
@@ -40,6 +42,7 @@ export async function startProxy(target: number): Promise<TcpProxy> {
   let next: 'lost' | 'torn' | undefined
   let isIt: ((request: string) => boolean) | undefined
   let connections = 0
+  let trips = 0
 
   const server = net.createServer({ allowHalfOpen: true }, (client) => {
     connections += 1
@@ -47,11 +50,14 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     const pair = [client, upstream] as const
     pairs.add(pair)
     let isDoomed = false
+    let isAsked = false
     for (const [from, to] of [pair, [upstream, client] as const]) {
       from.setNoDelay(true)
       from.on('error', () => {})
       from.on('data', (chunk: Buffer) => {
         if (silent.has(pair)) return
+        if (from === client && !isAsked) trips += 1
+        isAsked = from === client
         if (from === client && isIt?.(chunk.toString())) {
           isIt = undefined
           isDoomed = true
@@ -97,6 +103,9 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     },
     get open() {
       return pairs.size
+    },
+    get trips() {
+      return trips
     },
     delay(longer) {
       milliseconds = longer
