@@ -5,7 +5,6 @@ import {
   closedStore,
   failure,
   isRefusal,
-  mayBeReadAgain,
   noConnection,
   wasTakenBack,
 } from './refusals.js'
@@ -13,7 +12,7 @@ import type { Script } from './scripts.js'
 
 /** How the store speaks to the engine: what fails here says what to do about it, and whether it was executed. */
 export interface Commands {
-  /** A command that changes nothing. Sent once more where the connection broke before its answer. */
+  /** A command that changes nothing: however it fails, nothing was executed. */
   read(key: string, ...command: string[]): Promise<unknown>
   write(key: string, ...command: string[]): Promise<unknown>
   /**
@@ -84,24 +83,16 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
     timer = undefined
   }
 
-  async function read(key: string, ...command: string[]): Promise<unknown> {
+  /** The core repeats a read that failed, and never a change. */
+  async function ask(
+    call: 'read' | 'write',
+    key: string,
+    command: readonly string[],
+  ): Promise<unknown> {
     try {
       return await send(key, command)
     } catch (error) {
-      if (!mayBeReadAgain(error)) throw failure(error, 'read')
-    }
-    try {
-      return await send(key, command)
-    } catch (error) {
-      throw failure(error, 'read')
-    }
-  }
-
-  async function write(key: string, ...command: string[]): Promise<unknown> {
-    try {
-      return await send(key, command)
-    } catch (error) {
-      throw failure(error, 'write')
+      throw failure(error, call)
     }
   }
 
@@ -119,12 +110,12 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
   }
 
   function runText(script: Script, key: string, ...args: string[]): Promise<unknown> {
-    return write(key, 'eval', script.text, '1', key, ...args)
+    return ask('write', key, ['eval', script.text, '1', key, ...args])
   }
 
   return {
-    read,
-    write,
+    read: (key, ...command) => ask('read', key, command),
+    write: (key, ...command) => ask('write', key, command),
     run,
     runText,
     async connected() {

@@ -38,7 +38,7 @@ export interface Primary {
 
 /** What every client has that can be listened to. */
 export interface Emitter {
-  on(event: 'error', listener: (error: unknown) => void): unknown
+  on(event: 'error' | 'ready' | 'end', listener: (error: unknown) => void): unknown
   listenerCount(event: 'error'): number
 }
 

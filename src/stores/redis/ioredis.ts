@@ -15,7 +15,8 @@ export interface Ioredis extends Emitter {
   nodes?(role: 'master'): readonly Ioredis[]
   /** By slot, the addresses of its nodes, the primary first. */
   readonly slots?: readonly (readonly string[] | undefined)[]
-  refreshSlotsCache?(done: (error?: unknown) => void): void
+  /** Asks a node for the state of the cluster. Its refreshSlotsCache asks any, and waits a second for one that hangs. */
+  getInfoFromNode?(node: Ioredis, done: (error?: unknown) => void): void
 }
 
 interface IoredisSettings {
@@ -79,29 +80,34 @@ function singleParts(
 
 function clusterParts(client: Ioredis): Pick<Connection, 'primaries' | 'primaryOf' | 'refresh'> {
   const senders = new WeakMap<Ioredis, Primary['send']>()
+  const nodes = new WeakMap<Primary, Ioredis>()
 
   function primaryAt(node: Ioredis): Primary {
     const send = senders.get(node) ?? sender(node)
     senders.set(node, send)
-    return primaryOf(node, send)
+    const primary = primaryOf(node, send)
+    nodes.set(primary, node)
+    return primary
   }
 
   /** One to which nothing was sent yet waits for its first command. */
-  function nodes(): readonly Ioredis[] {
+  function connected(): readonly Ioredis[] {
     const all = client.nodes?.('master') ?? []
     return all.filter(({ status }) => status === 'ready' || status === 'wait')
   }
 
   return {
-    primaries: () => nodes().map(primaryAt),
+    primaries: () => connected().map(primaryAt),
     primaryOf(key) {
       const [address] = client.slots?.[slotOf((client.options.keyPrefix ?? '') + key)] ?? []
-      const node = nodes().find(({ options }) => `${options.host}:${options.port}` === address)
+      const node = connected().find(({ options }) => `${options.host}:${options.port}` === address)
       return node && primaryAt(node)
     },
-    async refresh() {
-      if (client.refreshSlotsCache === undefined) return
-      await new Promise<void>((done) => client.refreshSlotsCache?.(() => done()))
+    async refresh(witness) {
+      const node = witness && nodes.get(witness)
+      // Without one it connects anew, from where it began, by itself.
+      if (node === undefined || client.getInfoFromNode === undefined) return
+      await new Promise<void>((done) => client.getInfoFromNode?.(node, () => done()))
     },
   }
 }

@@ -72,9 +72,14 @@ function partsOf(client: NodeRedis): Parts {
 }
 
 function single(client: NodeRedis): Parts {
-  const options = { ...OPTIONS, abortSignal: unwrittenOf(client) }
+  const { unwritten, hasGivenUp } = watched(client)
+  const options = { ...OPTIONS, abortSignal: unwritten }
   const send: Primary['send'] = (command) => client.sendCommand(command, options)
-  const primary = (): Primary => ({ id: `${client.socketEpoch}`, send, renew: () => renew(client) })
+  const again = (): void => {
+    if (hasGivenUp()) client.connect().catch(() => {})
+    else renew(client)
+  }
+  const primary = (): Primary => ({ id: `${client.socketEpoch}`, send, renew: again })
   return {
     isOrdered: true,
     send: (_key, command) => send(command),
@@ -94,22 +99,39 @@ interface Unwritten {
   removeEventListener(event: 'abort', takeBack: () => void): void
 }
 
-const unwritten = new WeakMap<NodeRedis, Unwritten>()
+interface Watched {
+  readonly unwritten: Unwritten
+  /** Its reconnectStrategy ended it, as the default does after a socketTimeout. What the application closes says 'end'. */
+  hasGivenUp(): boolean
+}
 
-function unwrittenOf(client: NodeRedis): Unwritten {
-  const known = unwritten.get(client)
+const clients = new WeakMap<NodeRedis, Watched>()
+
+/** Listens to a client once, however many stores it has. */
+function watched(client: NodeRedis): Watched {
+  const known = clients.get(client)
   if (known !== undefined) return known
   const commands = new Set<() => void>()
+  let isWanted = client.isOpen
   client.on('error', () => {
     for (const takeBack of [...commands]) takeBack()
   })
-  const signal: Unwritten = {
-    aborted: false,
-    addEventListener: (_, takeBack) => void commands.add(takeBack),
-    removeEventListener: (_, takeBack) => void commands.delete(takeBack),
+  client.on('ready', () => {
+    isWanted = true
+  })
+  client.on('end', () => {
+    isWanted = false
+  })
+  const found: Watched = {
+    unwritten: {
+      aborted: false,
+      addEventListener: (_, takeBack) => void commands.add(takeBack),
+      removeEventListener: (_, takeBack) => void commands.delete(takeBack),
+    },
+    hasGivenUp: () => isWanted && !client.isOpen,
   }
-  unwritten.set(client, signal)
-  return signal
+  clients.set(client, found)
+  return found
 }
 
 function pool(client: NodeRedis): Parts {

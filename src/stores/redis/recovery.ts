@@ -18,7 +18,7 @@ const UNANSWERED = 1000
 const LOOK_EVERY = 250
 /** At most one look at the cluster a second, however many commands fail. */
 const PAUSE = 1000
-const PING_PATIENCE = 500
+const PING_PATIENCE = 300
 
 export function createRecovery(connection: Connection): Recovery {
   /** When each was sent, the oldest first. */
@@ -58,12 +58,12 @@ export function createRecovery(connection: Connection): Recovery {
   function look(): void {
     if (isLooking || performance.now() - lookedAt < PAUSE) return
     isLooking = true
+    lookedAt = performance.now()
     lookAround()
       // The next look is a second away, and the reason is in the errors of the commands.
       .catch(() => {})
       .finally(() => {
         isLooking = false
-        lookedAt = performance.now()
       })
   }
 

@@ -44,11 +44,6 @@ export function isRefusal(error: unknown, code: string | undefined = codeOf(erro
   return code !== undefined && codeOf(error) === code
 }
 
-/** Whether a read failed for its connection only. */
-export function mayBeReadAgain(error: unknown): boolean {
-  return !isSessionError(error) && codeOf(error) === undefined && !UNSENT.test(messageOf(error))
-}
-
 /** Whether the command was taken back before it was written, because its connection broke. */
 export function wasTakenBack(error: unknown): boolean {
   return /^The command was aborted/.test(messageOf(error))
