@@ -191,7 +191,8 @@ async function site(kind: ClientKind, port = server.port) {
   const { store } = open(kind, prefix, port)
   const clock = movableClock()
   const opened = await openSite(store, { clock })
-  // The scripts are known after this.
+  // So has the look at the set-up that begins with the process, and the scripts are known after this.
+  await opened.sessions.check()
   const first = opened.browser()
   await first.do((mine) => mine.signIn('eve'))
   await first.do((mine) => void Object.assign(mine, { n: 1 }))

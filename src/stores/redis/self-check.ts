@@ -14,11 +14,8 @@ export function createPing(
   commands: Commands,
   prefix: string,
 ): () => Promise<PingResult> {
-  let last: { readonly ids: string; readonly at: number; readonly concerns: StoreConcern[] } = {
-    ids: '',
-    at: Number.NEGATIVE_INFINITY,
-    concerns: [],
-  }
+  /** What was found out last, or is being found out. */
+  let last: Look | undefined
 
   const anywhere: Primary['send'] = (command) => connection.send(prefix, command)
 
@@ -36,13 +33,19 @@ export function createPing(
     const primaries = known.length > 0 ? known : [{ id: '', send: anywhere }]
     const now = await firstClock(primaries)
     const ids = primaries.map(({ id }) => id).join()
-    if (ids !== last.ids || performance.now() - last.at > KEPT_FOR) {
-      const concerns = await look(primaries)
-      last = { ids, at: performance.now(), concerns }
+    if (last?.ids !== ids || performance.now() - last.at > KEPT_FOR) {
+      last = { ids, at: performance.now(), found: look(primaries) }
     }
-    const { concerns } = last
+    const concerns = await last.found
     return now === undefined ? { concerns } : { now, concerns }
   }
+}
+
+interface Look {
+  /** On which connections. */
+  readonly ids: string
+  readonly at: number
+  readonly found: Promise<StoreConcern[]>
 }
 
 /** Of a cluster one primary is enough: calls to the others succeed, whatever became of some. */
