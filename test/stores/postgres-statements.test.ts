@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { postgresStore } from '../../src/stores/postgres.js'
 import { openSite } from '../promises/harness.js'
 import * as bouncer from '../servers/pgbouncer.js'
@@ -268,7 +268,12 @@ describe.skipIf(missing() !== undefined)('statements', () => {
       sent.length = 0
       const mark = { value: 'm', expiresAt: NOW + HOUR }
       const ending = store.deleteByUser('ada', { except: [], mark, now: NOW })
-      await sleep(20)
+      await vi.waitFor(async () => {
+        const waiting = await other.query(
+          'SELECT FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid',
+        )
+        expect(waiting.rowCount).toBe(1)
+      })
       await other.query(`SELECT FROM staykept_sessions WHERE key = 'a' FOR UPDATE`)
       await other.query('COMMIT')
       expect([...(await ending)].sort()).toEqual(['a', 'b'])
