@@ -62,12 +62,10 @@ const RECONNECT_INTERVAL = 5000
 export function createBreaker(options: BreakerOptions): Breaker {
   const { storeBudget, onChange } = options
   let state: BreakerState = 'closed'
-  let answers = 0
   /** Failures since the last answer, and how many of them were calls that nobody answered. */
   let failures = 0
   let unanswered = 0
   let firstFailureAt = 0
-  let cause: unknown
   let trials = 0
   let provenBy = 0
   /** A call was not answered, and the store not asked since: with little traffic nothing else would find out. */
@@ -79,29 +77,21 @@ export function createBreaker(options: BreakerOptions): Breaker {
   let isShut = false
   let timer: ReturnType<typeof setTimeout> | undefined
 
-  function enter(next: BreakerState): void {
+  function enter(next: BreakerState, firstProbe = FIRST_PROBE): void {
     clearTimeout(timer)
     timer = undefined
     state = next
-    onChange(next === 'open' ? { state, error: cause } : { state })
-  }
-
-  function open(firstProbe: number): void {
-    enter('open')
-    schedule(jittered(firstProbe, 1 / 2))
-  }
-
-  function halfOpen(): void {
-    trials = TRIALS
-    provenBy = 0
-    enter('half-open')
-    // A call that was let through at once and is never answered has failed by then.
-    timer = setTimeout(close, storeBudget + FIRST_PROBE)
-    timer.unref()
-  }
-
-  function close(): void {
-    enter('closed')
+    breaker.isClosed = next === 'closed'
+    if (next === 'open') schedule(jittered(firstProbe, 1 / 2))
+    if (next === 'half-open') {
+      trials = TRIALS
+      provenBy = 0
+      // A call that was let through at once and is never answered has failed by then.
+      timer = setTimeout(() => enter('closed'), storeBudget + FIRST_PROBE)
+      timer.unref()
+    }
+    // Last: whoever listens may call the store.
+    onChange(next === 'open' ? { state: next, error: breaker.cause } : { state: next })
   }
 
   function isDown(): boolean {
@@ -163,10 +153,10 @@ export function createBreaker(options: BreakerOptions): Breaker {
     failedProbes = 0
     if (state === 'open') {
       // What was sent before the store went down says nothing about it now.
-      answers += 1
+      breaker.answers += 1
       failures = 0
       unanswered = 0
-      halfOpen()
+      enter('half-open')
     } else if (state === 'closed') {
       clearTimeout(timer)
       timer = undefined
@@ -180,22 +170,17 @@ export function createBreaker(options: BreakerOptions): Breaker {
     if (state === 'half-open') {
       trials += 2
       provenBy += 1
-      if (provenBy >= TRIALS) close()
+      if (provenBy >= TRIALS) enter('closed')
     } else {
       isThere()
     }
   }
 
-  return {
-    get isClosed() {
-      return state === 'closed'
-    },
-    get answers() {
-      return answers
-    },
-    get cause() {
-      return cause
-    },
+  // Plain members, read and written on the way of every call.
+  const breaker: { -readonly [Member in keyof Breaker]: Breaker[Member] } = {
+    isClosed: true,
+    answers: 0,
+    cause: undefined,
     isThere,
     suspect,
     admits() {
@@ -205,25 +190,27 @@ export function createBreaker(options: BreakerOptions): Breaker {
       return true
     },
     answered() {
-      answers += 1
-      if (failures > 0 || state !== 'closed') recover()
+      breaker.answers += 1
+      if (failures > 0 || !breaker.isClosed) recover()
     },
     failed(sentAt, { kind, error }) {
-      if (sentAt !== answers || isShut) return
+      if (sentAt !== breaker.answers || isShut) return
       if (failures === 0) firstFailureAt = performance.now()
       failures += 1
-      cause = error
+      breaker.cause = error
       if (kind === 'unanswered') {
         unanswered += 1
         suspect()
       }
-      if (state === 'half-open') open(PROBE_INTERVAL)
-      else if (state === 'closed' && isDown()) open(FIRST_PROBE)
+      if (state === 'half-open') enter('open', PROBE_INTERVAL)
+      else if (state === 'closed' && isDown()) enter('open')
     },
     close() {
       isShut = true
       state = 'closed'
+      breaker.isClosed = true
       clearTimeout(timer)
     },
   }
+  return breaker
 }

@@ -39,9 +39,6 @@ export interface StoreCallOptions {
 
 const READS: ReadonlySet<StoreOperation> = new Set(['load', 'listByUser', 'revocationMark', 'ping'])
 
-/** What is meant for a store that is down goes past the breaker, and its failure is no news. */
-const PRIVILEGED: ReadonlySet<StoreOperation> = new Set(['ping', 'reconnect', 'close'])
-
 /** Time for a client to find itself a new connection. */
 const PAUSE = 50
 
@@ -50,8 +47,7 @@ export function createStoreCall(options: StoreCallOptions): StoreCall {
 
   return function callStore(operation, milliseconds, invoke) {
     if (milliseconds <= 0) throw report(operation, notSent(operation))
-    const isPrivileged = PRIVILEGED.has(operation)
-    if (!breaker.isClosed && !isPrivileged && !breaker.admits()) {
+    if (!breaker.isClosed && !isPrivileged(operation) && !breaker.admits()) {
       throw standBy(operation, breaker.cause)
     }
     const sentAt = breaker.answers
@@ -59,76 +55,77 @@ export function createStoreCall(options: StoreCallOptions): StoreCall {
     try {
       answer = invoke(store)
     } catch (error) {
-      if (!READS.has(operation) || isPrivileged) throw failed(operation, error, sentAt)
+      if (!isRepeatable(operation)) throw failed(operation, error, sentAt)
       answer = Promise.reject(error)
     }
     if (!isPromise(answer)) {
       noteAnswer(operation)
       return answer
     }
-    return new Promise((resolve, reject) => {
-      wait({ operation, milliseconds, invoke, answer, sentAt, resolve, reject })
+    return wait({ operation, milliseconds, invoke, answer, sentAt })
+  }
+
+  function wait<T>(call: WaitingCall<T>): Promise<T> {
+    const { operation, milliseconds, invoke } = call
+    let { sentAt } = call
+    let mayRepeat = isRepeatable(operation)
+    /** What the call will end with, while it waits to be repeated. */
+    let lastError: SessionError | undefined
+    let isOver = false
+
+    return new Promise<T>((resolve, reject) => {
+      // After the process was busy, answers lie unread in its sockets: they are looked at before any is given up.
+      const timer = setTimeout(() => setImmediate(onLate), milliseconds)
+      call.answer.then(onAnswer, onError)
+
+      function onAnswer(value: T): void {
+        if (isOver) return
+        isOver = true
+        clearTimeout(timer)
+        noteAnswer(operation)
+        resolve(value)
+      }
+
+      function onError(error: unknown): void {
+        if (isOver) return
+        lastError = failed(operation, error, sentAt)
+        if (mayRepeat) setTimeout(repeat, jittered(PAUSE, 1 / 2))
+        else giveUp(lastError)
+        mayRepeat = false
+      }
+
+      function repeat(): void {
+        if (isOver) return
+        if (!breaker.isClosed && !breaker.admits()) {
+          giveUp(lastError)
+          return
+        }
+        lastError = undefined
+        sentAt = breaker.answers
+        try {
+          const answer = invoke(store)
+          if (isPromise(answer)) answer.then(onAnswer, onError)
+          else onAnswer(answer)
+        } catch (error) {
+          onError(error)
+        }
+      }
+
+      function onLate(): void {
+        if (isOver) return
+        giveUp(lastError ?? unanswered(operation, milliseconds, sentAt))
+      }
+
+      function giveUp(error: unknown): void {
+        isOver = true
+        clearTimeout(timer)
+        reject(error)
+      }
     })
   }
 
-  function wait<T>(call: WaitingCall<T>): void {
-    const { operation, milliseconds, invoke, resolve, reject } = call
-    let { sentAt } = call
-    let mayRepeat = READS.has(operation) && !PRIVILEGED.has(operation)
-    /** What the call will end with, while it waits to be repeated. */
-    let failure: SessionError | undefined
-    let isOver = false
-    // After the process was busy, answers lie unread in its sockets: they are looked at before any is given up.
-    const timer = setTimeout(() => setImmediate(onLate), milliseconds)
-    call.answer.then(onAnswer, onError)
-
-    function onAnswer(value: T): void {
-      if (isOver) return
-      isOver = true
-      clearTimeout(timer)
-      noteAnswer(operation)
-      resolve(value)
-    }
-
-    function onError(error: unknown): void {
-      if (isOver) return
-      failure = failed(operation, error, sentAt)
-      if (mayRepeat) setTimeout(repeat, jittered(PAUSE, 1 / 2))
-      else giveUp(failure)
-      mayRepeat = false
-    }
-
-    function repeat(): void {
-      if (isOver) return
-      if (!breaker.isClosed && !breaker.admits()) {
-        giveUp(failure)
-        return
-      }
-      failure = undefined
-      sentAt = breaker.answers
-      try {
-        const answer = invoke(store)
-        if (isPromise(answer)) answer.then(onAnswer, onError)
-        else onAnswer(answer)
-      } catch (error) {
-        onError(error)
-      }
-    }
-
-    function onLate(): void {
-      if (isOver) return
-      giveUp(failure ?? unanswered(operation, milliseconds, sentAt))
-    }
-
-    function giveUp(error: unknown): void {
-      isOver = true
-      clearTimeout(timer)
-      reject(error)
-    }
-  }
-
   function noteAnswer(operation: StoreOperation): void {
-    if (!PRIVILEGED.has(operation)) breaker.answered()
+    if (!isPrivileged(operation)) breaker.answered()
     else if (operation === 'ping') breaker.isThere()
   }
 
@@ -166,8 +163,15 @@ interface WaitingCall<T> {
   readonly invoke: (store: SessionStore) => MaybePromise<T>
   readonly answer: PromiseLike<T>
   readonly sentAt: number
-  readonly resolve: (value: T) => void
-  readonly reject: (error: unknown) => void
+}
+
+/** What is meant for a store that is down goes past the breaker, and its failure is no news. */
+function isPrivileged(operation: StoreOperation): boolean {
+  return operation === 'ping' || operation === 'reconnect' || operation === 'close'
+}
+
+function isRepeatable(operation: StoreOperation): boolean {
+  return READS.has(operation) && operation !== 'ping'
 }
 
 /**
