@@ -260,10 +260,11 @@ describe.skipIf(missing() !== undefined)('statements', () => {
 
     test('in a deadlock are sent once more when they were the ones undone', async () => {
       const schema = await emptySchema(port)
-      // Who has waited for so long looks for a deadlock, and gives way.
-      const { store, sent } = watched(schema, { deadlock_timeout: '50ms' })
+      // Who has waited for so long looks for a deadlock, once, and gives way.
+      const { store, sent } = watched(schema, { deadlock_timeout: '700ms' })
       for (const name of ['a', 'b']) await store.create(key(name), record({ userId: 'ada' }), NOW)
       const other = await transaction(schema)
+      await other.query(`SET deadlock_timeout = '10s'`)
       await other.query(`SELECT FROM staykept_sessions WHERE key = 'b' FOR UPDATE`)
       sent.length = 0
       const mark = { value: 'm', expiresAt: NOW + HOUR }
@@ -273,7 +274,7 @@ describe.skipIf(missing() !== undefined)('statements', () => {
           'SELECT FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid',
         )
         expect(waiting.rowCount).toBe(1)
-      })
+      }, LOOK_OFTEN)
       await other.query(`SELECT FROM staykept_sessions WHERE key = 'a' FOR UPDATE`)
       await other.query('COMMIT')
       expect([...(await ending)].sort()).toEqual(['a', 'b'])
