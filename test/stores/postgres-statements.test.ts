@@ -269,12 +269,15 @@ describe.skipIf(missing() !== undefined)('statements', () => {
       sent.length = 0
       const mark = { value: 'm', expiresAt: NOW + HOUR }
       const ending = store.deleteByUser('ada', { except: [], mark, now: NOW })
-      await vi.waitFor(async () => {
-        const waiting = await other.query(
-          'SELECT FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid',
-        )
-        expect(waiting.rowCount).toBe(1)
-      }, LOOK_OFTEN)
+      await vi.waitFor(
+        async () => {
+          const waiting = await other.query(
+            'SELECT FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid',
+          )
+          expect(waiting.rowCount).toBe(1)
+        },
+        { interval: 5, timeout: 5000 },
+      )
       await other.query(`SELECT FROM staykept_sessions WHERE key = 'a' FOR UPDATE`)
       await other.query('COMMIT')
       expect([...(await ending)].sort()).toEqual(['a', 'b'])
