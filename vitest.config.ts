@@ -22,6 +22,8 @@ export default defineConfig({
       ignoreSourceErrors: true,
     },
     globalSetup: ['test/servers/shared.ts'],
+    // Most files wait for servers, timers and child processes most of their time.
+    maxWorkers: 4,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     reporters: ['default', summary()],
