@@ -21,6 +21,7 @@ import {
   toText,
 } from './mysql/tables.js'
 import { createUpdates } from './mysql/updates.js'
+import { createBatches } from './sql/batches.js'
 import { assertName } from './sql/names.js'
 import { createReads } from './sql/reads.js'
 import { aliveAt, toRecord } from './sql/rows.js'
@@ -67,6 +68,17 @@ export function mysqlStore(options: MysqlStoreOptions): SessionStore {
     const asked = padded(keys)
     const { rows } = await read(sql.load(asked.length), asked)
     return rows.map(toRow)
+  })
+  const readMark = createBatches({
+    most: 100,
+    async send(users: readonly string[]) {
+      const asked = padded(users.map((user) => Buffer.from(user)))
+      const { rows } = await read(sql.marksOf(asked.length), asked)
+      const found = new Map(
+        rows.map(([user, mark, expiresAt]) => [toText(user), { mark: toText(mark), expiresAt }]),
+      )
+      return users.map((user) => found.get(user))
+    },
   })
   const swap = createUpdates({ sessions: quoted(table).sessions, change, readRow })
   const insert = createInserts({ create: sql.create, change })
@@ -174,8 +186,8 @@ export function mysqlStore(options: MysqlStoreOptions): SessionStore {
     },
 
     async revocationMark(userId, now) {
-      const { rows } = await read(sql.markOf, [Buffer.from(userId), now])
-      return toText(rows[0]?.[0])
+      const { mark, expiresAt } = (await readMark(userId)) ?? {}
+      return Number(expiresAt) > now ? mark : undefined
     },
 
     async deleteExpired(limit, now) {
@@ -212,11 +224,11 @@ const FAR = Number.MAX_SAFE_INTEGER
 const UPDATED: WriteResult = Object.freeze({ outcome: 'updated' })
 const MISSING: WriteResult = Object.freeze({ outcome: 'missing' })
 
-/** With the last key again, up to a power of two: so few statements have to be prepared for any number of keys. */
-function padded(keys: readonly StoreKey[]): readonly StoreKey[] {
-  const last = keys.at(-1) as StoreKey
-  const room = 2 ** Math.ceil(Math.log2(keys.length))
-  return [...keys, ...Array<StoreKey>(room - keys.length).fill(last)]
+/** With the last again, up to a power of two: so few statements have to be prepared for any number of them. */
+function padded<T>(some: readonly T[]): readonly T[] {
+  const last = some.at(-1) as T
+  const room = 2 ** Math.ceil(Math.log2(some.length))
+  return [...some, ...Array<T>(room - some.length).fill(last)]
 }
 
 function checked(options: MysqlStoreOptions): MysqlStoreOptions {

@@ -11,7 +11,7 @@ import {
   toFindings,
   whyNotOurs,
 } from './tables.js'
-import { explain, isForbidden, isMissingTable, mayRepeat } from './trouble.js'
+import { explain, isForbidden, isMeeting, isMissingTable, mayRepeat } from './trouble.js'
 
 /** A database with the tables of the sessions in it. */
 export interface Database {
@@ -102,6 +102,8 @@ export function createDatabase(client: Client, options: DatabaseOptions): Databa
     // What has waited for long already will not be waited for again.
     const isSoon = performance.now() - started < timeout / 2
     if ('error' in answer && isSoon && mayRepeat(answer.error)) {
+      // Whoever met it needs a moment, or it is met again.
+      if (isMeeting(answer.error)) await pause(10 + Math.random() * 40)
       if (isMissingTable(answer.error)) {
         isReady = false
         wasMissing = true
@@ -153,6 +155,10 @@ export function createDatabase(client: Client, options: DatabaseOptions): Databa
       isClosed = true
     },
   }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds))
 }
 
 /** How long ping trusts what it has tried out, in milliseconds. */

@@ -117,7 +117,8 @@ export interface Statements {
   readonly claimed: Statement
   readonly deleteClaimed: Statement
   readonly mark: Statement
-  readonly markOf: Statement
+  /** With room for so many users. */
+  marksOf(room: number): Statement
   readonly pruneMarks: Statement
   readonly windowEnd: Statement
   due(limit: number): Statement
@@ -139,7 +140,7 @@ export function statements(table: string, window: number): Statements {
     load(room) {
       let load = loads.get(room)
       if (load === undefined) {
-        load = again(`SELECT ${COLUMNS} FROM ${sessions} WHERE session_key IN (${marksFor(room)})`)
+        load = again(`SELECT ${COLUMNS} FROM ${sessions} WHERE session_key IN (${places(room)})`)
         loads.set(room, load)
       }
       return load
@@ -159,12 +160,13 @@ export function statements(table: string, window: number): Statements {
     byUser: again(`SELECT ${COLUMNS} FROM ${sessions} WHERE user_id = ? AND expires_at > ?`),
     claim: (except) =>
       again(`UPDATE ${sessions} SET version = ?, expires_at = 0, last_seen_at = ?
-        WHERE user_id = ? AND expires_at > ?${except > 0 ? ` AND session_key NOT IN (${marksFor(except)})` : ''}`),
+        WHERE user_id = ? AND expires_at > ?${except > 0 ? ` AND session_key NOT IN (${places(except)})` : ''}`),
     claimed: again(`SELECT session_key FROM ${sessions} WHERE user_id = ? AND version = ?`),
     deleteClaimed: again(`DELETE FROM ${sessions} WHERE user_id = ? AND version = ?`),
     mark: again(`INSERT INTO ${marks} (user_id, mark, expires_at) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE
       mark = IF(expires_at <= ?, ?, mark), expires_at = GREATEST(expires_at, ?)`),
-    markOf: again(`SELECT mark FROM ${marks} WHERE user_id = ? AND expires_at > ?`),
+    marksOf: (room) =>
+      again(`SELECT user_id, mark, expires_at FROM ${marks} WHERE user_id IN (${places(room)})`),
     pruneMarks: again(`DELETE FROM ${marks} WHERE expires_at < ? ORDER BY expires_at LIMIT 1000`),
     windowEnd: again(
       `SELECT id FROM ${sessions} WHERE id > ? ORDER BY id LIMIT 1 OFFSET ${window - 1}`,
@@ -177,7 +179,7 @@ export function statements(table: string, window: number): Statements {
   }
 }
 
-function marksFor(count: number): string {
+function places(count: number): string {
   return Array(count).fill('?').join(', ')
 }
 

@@ -1,4 +1,5 @@
 import type { StoreKey } from '../../core/store.js'
+import { createBatches } from '../sql/batches.js'
 
 export interface Change {
   readonly key: StoreKey
@@ -16,77 +17,43 @@ const MOST = 16
 const MOST_BYTES = 256 * 1024
 
 /**
- * Changes of different records that come in the same turn of the event loop go out together, two, four, eight or sixteen
- * in a statement: of what a small change costs, the most is the trip. So few statements have to be prepared.
+ * Changes of one moment, two, four, eight or sixteen in a statement, so that few have to be prepared. None waits for the
+ * statement of others: a session that somebody has locked would hold up all.
  */
-export function createTogether<One extends Change, Result>(
-  options: TogetherOptions<One, Result>,
-): (one: One) => Promise<Result> {
-  const waiting: Waiting<One, Result>[] = []
-
-  function send(): void {
-    for (const group of grouped(waiting.splice(0))) {
-      if (group.length === 1) alone(group[0] as Waiting<One, Result>)
-      else void together(group)
-    }
-  }
-
-  function alone({ one, resolve, reject }: Waiting<One, Result>): void {
-    options.alone(one).then(resolve, reject)
-  }
-
-  async function together(group: readonly Waiting<One, Result>[]): Promise<void> {
-    try {
-      const results = await options.together(group.map(({ one }) => one))
-      if (results === undefined) group.forEach(alone)
-      else for (const [index, { resolve }] of group.entries()) resolve(results[index] as Result)
-    } catch (error) {
-      for (const { reject } of group) reject(error)
-    }
-  }
-
-  return function change(one) {
-    return new Promise((resolve, reject) => {
-      // After the sockets that have something to read were read: their requests come along.
-      if (waiting.length === 0) setImmediate(send)
-      waiting.push({ one, resolve, reject })
+export function createTogether<One extends Change, Result>({
+  alone,
+  together,
+}: TogetherOptions<One, Result>): (one: One) => Promise<Result> {
+  function sent(group: readonly One[]): readonly Promise<Result>[] {
+    const [first, ...others] = group
+    if (first !== undefined && others.length === 0) return [alone(first)]
+    const results = together(group)
+    return group.map(async (one, index) => {
+      const all = await results
+      return all === undefined ? alone(one) : (all[index] as Result)
     })
   }
+
+  return createBatches<One, Result>({
+    most: MOST,
+    joins(batch, { key, payload }) {
+      let bytes = payload.length
+      for (const other of batch) {
+        // Of two changes of one session, the first would decide for both.
+        if (other.key === key) return false
+        bytes += other.payload.length
+      }
+      return bytes <= MOST_BYTES
+    },
+    send: async (all) => inPowersOfTwo(all).flatMap(sent),
+  })
 }
 
-interface Waiting<One, Result> {
-  readonly one: One
-  readonly resolve: (result: Result) => void
-  readonly reject: (error: unknown) => void
-}
-
-/** No key twice in a group: the first of two would decide for both. */
-function grouped<One extends Change, Result>(
-  all: readonly Waiting<One, Result>[],
-): readonly (readonly Waiting<One, Result>[])[] {
-  const groups: { members: Waiting<One, Result>[]; keys: Set<StoreKey>; bytes: number }[] = []
-  for (const waiting of all) {
-    const { key, payload } = waiting.one
-    let group = groups.find(
-      ({ members, keys, bytes }) =>
-        members.length < MOST && !keys.has(key) && bytes + payload.length <= MOST_BYTES,
-    )
-    if (group === undefined) {
-      group = { members: [], keys: new Set(), bytes: 0 }
-      groups.push(group)
-    }
-    group.members.push(waiting)
-    group.keys.add(key)
-    group.bytes += payload.length
-  }
-  return groups.flatMap(({ members }) => inPowersOfTwo(members))
-}
-
-function inPowersOfTwo<T>(members: readonly T[]): readonly (readonly T[])[] {
+function inPowersOfTwo<T>(all: readonly T[]): readonly (readonly T[])[] {
   const parts: T[][] = []
-  for (let from = 0; from < members.length; from += parts.at(-1)?.length ?? 0) {
-    const size = 2 ** Math.floor(Math.log2(members.length - from))
-    parts.push(members.slice(from, from + size))
+  for (let from = 0; from < all.length; from += parts.at(-1)?.length ?? 0) {
+    const size = 2 ** Math.floor(Math.log2(all.length - from))
+    parts.push(all.slice(from, from + size))
   }
   return parts
 }

@@ -25,6 +25,11 @@ export function mayRepeat(error: unknown): boolean {
   return REPEATABLE.has(numberOf(error))
 }
 
+/** Whether a change was undone because it met another. */
+export function isMeeting(error: unknown): boolean {
+  return MEETINGS.has(numberOf(error))
+}
+
 export function isMissingTable(error: unknown): boolean {
   return numberOf(error) === 1146
 }
@@ -147,11 +152,15 @@ const DEAD_END: ReadonlySet<number> = new Set([...READ_ONLY, 1153, 1243])
 const FORBIDDEN: ReadonlySet<number> = new Set([1044, 1142, 1143, 1227, 1370])
 
 /**
- * Undone, and worth a second try: lock wait timeout, deadlock (so does a cluster call what it refuses to commit), a
- * record that changed since it was read (MariaDB 11), a prepared statement that the server lost or has to prepare anew,
- * and a table that is missing, since it may be made.
+ * Lock wait timeout, deadlock (so does a cluster call what it refuses to commit), a record that changed since it was
+ * read (MariaDB 11), a commit that a group of servers refused.
  */
-const REPEATABLE: ReadonlySet<number> = new Set([1020, 1146, 1205, 1213, 1243, 1615, 3101])
+const MEETINGS: ReadonlySet<number> = new Set([1020, 1205, 1213, 3101])
+/**
+ * Undone, and worth a second try: also a prepared statement that the server lost or has to prepare anew, and a table that
+ * is missing, since it may be made.
+ */
+const REPEATABLE: ReadonlySet<number> = new Set([...MEETINGS, 1146, 1243, 1615])
 
 /** A shutdown, a killed or failing connection, errors of the disk, of the commit and of the binary log. */
 const UNCERTAIN: ReadonlySet<number> = new Set([
