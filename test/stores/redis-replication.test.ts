@@ -46,7 +46,7 @@ run('in a cluster it is the replica of the very shard that is asked', async () =
   const client = createCluster({ rootNodes: [{ url: `redis://127.0.0.1:${cluster.port}` }] })
   onTestFinished(() => client.destroy())
   await client.connect()
-  const store = redisStore({ client, ...replicated })
+  const store = redisStore({ client, ...replicated, replicationTimeout: 5000 })
   for (let index = 0; index < 30; index += 1) {
     const key = String(index).padStart(22, 'k') as never
     await store.create(key, record('v', 'ada'), NOW)
