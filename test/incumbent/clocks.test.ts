@@ -21,6 +21,8 @@ for (const { name, open } of storesUnderTest) {
       clock,
       cookie: { maxAge: MINUTE },
       absoluteTimeout: 10 * MINUTE,
+      // The clock moves on while a touch is under way.
+      awaitTouch: true,
     })
     const { url } = await serve(createApp(sessions))
     const browser = createClient(url)
