@@ -29,6 +29,9 @@ vi.mock('node:crypto', async (importOriginal) => {
 /** Stands in the session data, so that work on them is told from other work. */
 const MARKER = 'marker-of-the-session-data'
 
+/** In text that a client has packed the data into, as a string within its own JSON, the quote is escaped. */
+const SESSION_DATA = new RegExp(`(?<!\\\\)"${MARKER}`)
+
 /** How often session data were written out as text or read from it. */
 const work = { stringify: 0, parse: 0 }
 
@@ -36,11 +39,11 @@ beforeEach(() => {
   const { stringify, parse } = JSON
   vi.spyOn(JSON, 'stringify').mockImplementation((...args: Parameters<typeof stringify>) => {
     const text = stringify(...args)
-    if (text?.includes(MARKER)) work.stringify += 1
+    if (SESSION_DATA.test(text)) work.stringify += 1
     return text
   })
   vi.spyOn(JSON, 'parse').mockImplementation((...args: Parameters<typeof parse>) => {
-    if (args[0].includes(MARKER)) work.parse += 1
+    if (SESSION_DATA.test(args[0])) work.parse += 1
     return parse(...args)
   })
 })
