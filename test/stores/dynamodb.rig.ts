@@ -8,6 +8,8 @@ import type { StoreRig } from './rig.js'
 /** What DYNAMODB_ENDPOINT names, with the credentials and the region of the environment, else the double of test/servers. */
 export const rig: StoreRig = {
   name: 'dynamodb',
+  // Its double is slow: the promises run on it with everything else, by `npm run test:large`.
+  isVariant: true,
   async prepare() {
     const endpoint = process.env.DYNAMODB_ENDPOINT
     const config = endpoint ? { endpoint } : configOf((await sharedServer('dynamodb')).port)
