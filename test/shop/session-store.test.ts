@@ -30,8 +30,19 @@ test.each([
     'MongoDB at one:27017, two:27018, database shop',
   ],
   [`mongodb+srv://shop:${PASSWORD}@c0.example/shop`, 'MongoDB at c0.example, database shop'],
+  ['dynamodb://sessions?region=eu-central-1', 'DynamoDB, table sessions in eu-central-1'],
+  [
+    'dynamodb://my.sessions_2/?region=local&endpoint=http://localhost:8000',
+    'DynamoDB, table my.sessions_2 in local at http://localhost:8000',
+  ],
 ])('SESSION_STORE=%s is called %s', (SESSION_STORE, name) => {
   expect(readConfig({ DATA_DIR: scratch(), SESSION_STORE }).sessionStore.name).toBe(name)
+})
+
+test('the region of DynamoDB may come from where AWS puts it', () => {
+  const env = { SESSION_STORE: 'dynamodb://sessions', AWS_REGION: 'eu-west-1' }
+  const { sessionStore } = readConfig({ DATA_DIR: scratch(), ...env })
+  expect(sessionStore.name).toBe('DynamoDB, table sessions in eu-west-1')
 })
 
 const ENCODE = /write % @ : \/ \? # as %25 %40 %3A %2F %3F %23/
@@ -71,6 +82,16 @@ test.each([
   ['no database of MySQL', `mysql://:${PASSWORD}@db/`, /names no database: .* mysql:\/\/user/],
   ['two hosts for mysql2', `mysql://:${PASSWORD}@one,two/shop`, /several hosts, and mysql2 takes/],
   ['no database of MongoDB', `mongodb://a:${PASSWORD}@one,two/?tls=true`, /names no database/],
+  ['no table', 'dynamodb://?region=local', /names no table of 3 to 255 letters/],
+  ['a table with a port', 'dynamodb://sessions:8000?region=local', /names no table/],
+  ['keys of AWS', `dynamodb://AKIA:${PASSWORD}@sessions?region=local`, /environment, a profile/],
+  ['no region', 'dynamodb://sessions', /names no region, and AWS_REGION does not either/],
+  [
+    'an endpoint without http',
+    'dynamodb://sessions?region=local&endpoint=db',
+    /endpoint that is no/,
+  ],
+  ['a misspelt region', 'dynamodb://sessions?regoin=local', /other than region and endpoint/],
   ['no primary', `redis+sentinel://:${PASSWORD}@one,two`, /what the sentinels call the primary/],
 ])('%s is refused with the mend, and not quoted', (_, SESSION_STORE, message) => {
   let refusal: unknown

@@ -5,6 +5,7 @@ import * as postgres from '../servers/postgres.js'
 import * as redis from '../servers/redis.js'
 import * as sentinel from '../servers/sentinel.js'
 import { sharedServer } from '../servers/shared.js'
+import { rig as dynamodb } from '../stores/dynamodb.rig.js'
 import * as mysql from '../stores/mysql/databases.js'
 import { goToAndFro } from './to-and-fro.js'
 
@@ -13,6 +14,7 @@ interface Case {
   readonly says: RegExp
   missing?(): string | undefined
   address(): Promise<string>
+  readonly env?: Record<string, string>
 }
 
 const cases: readonly Case[] = [
@@ -59,14 +61,25 @@ const cases: readonly Case[] = [
     says: /kept in MongoDB at 127\.0\.0\.1:\d+, database stillware\n/,
     address: async () => `${mongodb.urlOf((await sharedServer('mongodb')).port)}stillware`,
   },
+  {
+    name: 'DynamoDB, dynalite',
+    says: /kept in DynamoDB, table staykept_\S+ in us-east-1 at http:\/\/127\.0\.0\.1:\d+\n/,
+    async address() {
+      const { settings, remove } = await dynamodb.prepare()
+      onTestFinished(() => remove?.())
+      const { table, config } = settings
+      return `dynamodb://${table}?region=us-east-1&endpoint=${config.endpoint}`
+    },
+    env: { AWS_ACCESS_KEY_ID: 'any', AWS_SECRET_ACCESS_KEY: 'any' },
+  },
 ]
 
 test.each(cases)(
   'two shops share their visitors, and what these end, in $name',
-  async ({ name, says, missing, address }) => {
+  async ({ name, says, missing, address, env }) => {
     const why = missing?.()
     if (why !== undefined) return notRun(`the shop on ${name}`, why)
-    const printed = await goToAndFro({ SESSION_STORE: await address() })
+    const printed = await goToAndFro({ ...env, SESSION_STORE: await address() })
     expect(printed).toMatch(says)
   },
 )

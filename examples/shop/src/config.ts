@@ -5,7 +5,7 @@ import { configError } from './config-error.js'
 import { readSessionStore } from './session-store.js'
 import type { SessionPlace } from './stores/place.js'
 
-/** What the surroundings decide. Read once, at start; nothing else reads the environment. */
+/** What the surroundings decide. Read once, at start; nothing else reads the environment, but for the SDK of AWS. */
 export interface Config {
   readonly production: boolean
   readonly port: number
@@ -32,7 +32,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     dataDir,
     secrets: readSecrets(env.SESSION_SECRET, production, dataDir),
     trustProxy: readTrustProxy(env.TRUST_PROXY),
-    sessionStore: readSessionStore(env.SESSION_STORE, dataDir),
+    sessionStore: readSessionStore(env, dataDir),
     allowedOrigins: readOrigins(env.ALLOWED_ORIGINS),
     demoAccount: readDemoAccount(env.DEMO_ACCOUNT, production),
     logLevel: env.LOG_LEVEL || 'warn',

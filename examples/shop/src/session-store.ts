@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { memoryStore } from 'staykept/memory'
 import { sqliteStore } from 'staykept/sqlite'
 import { configError } from './config-error.js'
+import { dynamodb } from './stores/dynamodb.js'
 import { mongodb, mongodbSrv } from './stores/mongodb.js'
 import { mysql } from './stores/mysql.js'
 import type { SessionPlace } from './stores/place.js'
@@ -9,7 +10,7 @@ import { postgres } from './stores/postgres.js'
 import { redis, redisCluster, redisSentinel } from './stores/redis.js'
 
 /** How an address begins, and what reads it. A client library is loaded when its store is opened: only the one that is asked for. */
-const SERVERS: Readonly<Record<string, (address: string) => SessionPlace>> = {
+const SERVERS: Readonly<Record<string, (address: string, awsRegion?: string) => SessionPlace>> = {
   redis,
   rediss: redis,
   'redis+cluster': redisCluster,
@@ -22,14 +23,18 @@ const SERVERS: Readonly<Record<string, (address: string) => SessionPlace>> = {
   mariadb: mysql,
   mongodb,
   'mongodb+srv': mongodbSrv,
+  dynamodb,
 }
 
 /** Reads SESSION_STORE. */
-export function readSessionStore(value: string | undefined, dataDir: string): SessionPlace {
-  const address = value || 'sqlite:'
+export function readSessionStore(
+  { SESSION_STORE, AWS_REGION }: Readonly<Record<string, string | undefined>>,
+  dataDir: string,
+): SessionPlace {
+  const address = SESSION_STORE || 'sqlite:'
   const [, scheme = '', place = ''] = /^([a-z+]+):(.*)$/.exec(address) ?? []
   const server = Object.hasOwn(SERVERS, scheme) ? SERVERS[scheme] : undefined
-  if (server !== undefined) return server(address)
+  if (server !== undefined) return server(address, AWS_REGION)
   if (scheme === 'sqlite' && !place.startsWith('//')) {
     return sqlite(resolve(dataDir, place || 'sessions.db'))
   }

@@ -20,7 +20,8 @@ function place(text: string, form: string): SessionPlace {
     name: `MongoDB at ${at}, database ${database}`,
     async open() {
       const { MongoClient } = await import('mongodb')
-      const limits = { serverSelectionTimeoutMS: 2000, connectTimeoutMS: 2000 }
+      // No request waits longer than a second: before that is over, the driver can say what is wrong.
+      const limits = { serverSelectionTimeoutMS: 800, connectTimeoutMS: 2000 }
       const client = accepted(form, () => new MongoClient(text, limits))
       return {
         store: mongodbStore({ db: client.db(database) }),

@@ -55,7 +55,7 @@ export function urlError(form: string, trouble: string): Error {
 
 /** A parameter that nobody reads must not pass: a misspelt one about certificates would be taken for none. */
 export function refuseOtherParams(
-  { params }: StoreUrl,
+  { params }: Pick<StoreUrl, 'params'>,
   known: readonly string[],
   form: string,
 ): void {
