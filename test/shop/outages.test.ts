@@ -10,6 +10,7 @@ import { notRun } from '../not-run.js'
 import { root } from '../run.js'
 import { until } from '../servers/cluster.js'
 import * as mariadb from '../servers/mariadb.js'
+import * as mongodb from '../servers/mongodb.js'
 import * as postgres from '../servers/postgres.js'
 import { freePort, type ServerProcess } from '../servers/process.js'
 import { ask, missing, type RedisSettings, start } from '../servers/redis.js'
@@ -55,6 +56,12 @@ const early: readonly Case[] = [
     },
     address: (port) => `redis+cluster://127.0.0.1:${port}`,
   },
+  {
+    name: 'MongoDB, the double',
+    missing: () => undefined,
+    start: (port) => mongodb.start('replica-set', port),
+    address: (port) => `${mongodb.urlOf(port)}stillware`,
+  },
 ]
 
 describe.each(early.filter(isThere))('with $name', ({ start, address }) => {
@@ -71,7 +78,8 @@ describe.each(early.filter(isThere))('with $name', ({ start, address }) => {
     expect([refused.status, refused.headers['retry-after']]).toEqual([503, '1'])
     expect(refused.text).toContain('Back in a moment')
     expect(refused.cookies).toEqual([])
-    expect(refused.text).not.toMatch(/redis|127\.0\.0\.1|ECONN/i)
+    expect(refused.text).not.toMatch(/redis|mongo|127\.0\.0\.1|ECONN/i)
+    await until(async () => /WARN_SESSION_STORE.* ECONNREFUSED/.test(shop.printed()))
 
     const server = await start(port)
     onTestFinished(() => server.close())
