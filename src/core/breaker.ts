@@ -66,8 +66,9 @@ export function createBreaker(options: BreakerOptions): Breaker {
   let failures = 0
   let unanswered = 0
   let firstFailureAt = 0
-  let trials = 0
-  let provenBy = 0
+  /** While half-open: calls that were let through, and answers. */
+  let tried = 0
+  let proven = 0
   /** A call was not answered, and the store not asked since: with little traffic nothing else would find out. */
   let isSuspect = false
   let silentProbes = 0
@@ -84,14 +85,21 @@ export function createBreaker(options: BreakerOptions): Breaker {
     breaker.isClosed = next === 'closed'
     if (next === 'open') schedule(jittered(firstProbe, 1 / 2))
     if (next === 'half-open') {
-      trials = TRIALS
-      provenBy = 0
-      // A call that was let through at once and is never answered has failed by then.
-      timer = setTimeout(() => enter('closed'), storeBudget + FIRST_PROBE)
-      timer.unref()
+      tried = 0
+      proven = 0
+      closeLater(0)
     }
     // Last: whoever listens may call the store.
     onChange(next === 'open' ? { state: next, error: breaker.cause } : { state: next })
+  }
+
+  /** Closes when there was time for an answer to every call that was let through. */
+  function closeLater(triedBefore: number): void {
+    timer = setTimeout(() => {
+      if (tried > triedBefore && tried > proven) closeLater(tried)
+      else enter('closed')
+    }, storeBudget + FIRST_PROBE)
+    timer.unref()
   }
 
   function isDown(): boolean {
@@ -168,9 +176,8 @@ export function createBreaker(options: BreakerOptions): Breaker {
     failures = 0
     unanswered = 0
     if (state === 'half-open') {
-      trials += 2
-      provenBy += 1
-      if (provenBy >= TRIALS) enter('closed')
+      proven += 1
+      if (proven >= TRIALS) enter('closed')
     } else {
       isThere()
     }
@@ -185,8 +192,8 @@ export function createBreaker(options: BreakerOptions): Breaker {
     suspect,
     admits() {
       if (state !== 'half-open') return state === 'closed'
-      if (trials === 0) return false
-      trials -= 1
+      if (tried >= TRIALS + 2 * proven) return false
+      tried += 1
       return true
     },
     answered() {

@@ -230,6 +230,16 @@ describe('a half-open breaker', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
+  test('waits for the calls that it let through, however late they came', async () => {
+    const { breaker, states, ignore } = await halfOpen()
+    await vi.advanceTimersByTimeAsync(BUDGET)
+    expect(breaker.admits()).toBe(true)
+    await vi.advanceTimersByTimeAsync(BUDGET)
+    expect(states).toEqual(['open', 'half-open'])
+    ignore()
+    expect(states).toEqual(['open', 'half-open', 'open'])
+  })
+
   test('opens again at the first failure, and then asks less soon', async () => {
     const { breaker, states, probes, ignore } = await halfOpen()
     ignore()

