@@ -271,9 +271,28 @@ describe('P4, a store that breaks its contract', () => {
         }
       }
       answer = undefined
+      // Its loads may have opened the breaker.
+      await site.sessions.check()
       expect((await site.browser().do((session) => session.signIn('ada'))).status).toBe(200)
     },
   )
+
+  test('whatever ping says, check answers and no request hears of it', async () => {
+    let answer: () => unknown = () => ({})
+    const site = await openSite({ ...memoryStore(), ping: () => answer() as Any })
+    const concerns = [undefined, null, 5, {}, [undefined], [{}], [{ code: 5 }]]
+    const answers = [...NONSENSE, ...concerns.map((some) => ({ now: 'late', concerns: some }))]
+    for (const value of answers) {
+      for (const behaviour of [() => value, () => Promise.resolve(value)]) {
+        answer = behaviour
+        expect(await site.sessions.check()).toMatchObject({
+          store: 'memory',
+          ok: expect.any(Boolean),
+        })
+        expect((await site.browser().do((session) => session.signIn('ada'))).status).toBe(200)
+      }
+    }
+  })
 })
 
 // biome-ignore lint/suspicious/noExplicitAny: session data of all kinds
