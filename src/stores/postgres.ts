@@ -69,7 +69,8 @@ export function postgresStore(options: PostgresStoreOptions): SessionStore {
   const names = { schema, table }
   const sql = statements(names)
   const settings = { names, timeout, createTable, prepare, unlogged }
-  const database = createDatabase(toClient(pool, timeout), settings)
+  const client = toClient(pool, timeout)
+  const database = createDatabase(client, settings)
   const { read, change, ping, close } = database
   const { swaps, creations } = batchStatements(names)
   const swap = createChanges(database, swaps)
@@ -159,6 +160,7 @@ export function postgresStore(options: PostgresStoreOptions): SessionStore {
     },
 
     ping,
+    ...(client.renew && { reconnect: client.renew }),
     close,
   }
 }

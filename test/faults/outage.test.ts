@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { freePort, type ServerProcess } from '../servers/process.js'
-import { missing, start } from '../servers/redis.js'
+import { freePort } from '../servers/process.js'
+import { engines } from './engines.js'
 import { load, row, sampled, statuses, took } from './load.js'
 import { needs } from './needs.js'
-import { faultWorld } from './users.js'
+import { serverWithPeople, worldAt } from './users.js'
 
 /** Bounds that the library promises, and twice the time on a machine that others use. */
 const SLACK = 2
@@ -13,17 +13,11 @@ const ANSWERED_WITHIN = 1500
 const REFUSED_WITHIN = 20
 const MEBIBYTE = 2 ** 20
 
-async function redis(args: readonly string[] = []): Promise<ServerProcess> {
-  const server = await start({ args })
-  onTestFinished(() => server.close())
-  return server
-}
+const there = engines.filter(({ name, missing }) => !needs(name, missing))
 
-describe.skipIf(needs('Redis', missing()))('Redis', () => {
-  test('F2: a Redis that hangs for 15 s holds nobody up, and is used again when it goes on', async () => {
-    const server = await redis()
-    const world = await faultWorld({ port: server.port }, 100)
-    onTestFinished(world.close)
+describe.each(there)('$name', (engine) => {
+  test('F2: a server that hangs for 15 s holds nobody up, and is used again when it goes on', async () => {
+    const { server, world } = await serverWithPeople(engine, 100)
     const strangers = (seconds: number) =>
       load({
         perSecond: 50,
@@ -65,16 +59,20 @@ describe.skipIf(needs('Redis', missing()))('Redis', () => {
     const recovery = performance.now() - resumed
     const others = await meanwhile
 
-    row('F2', 'answered', `${first.filter(({ status }) => status !== 0).length} of 100`)
-    row('F2', 'slowest answer while it hangs, ms', took(first, 1))
+    row(
+      `${engine.name} F2`,
+      'answered',
+      `${first.filter(({ status }) => status !== 0).length} of 100`,
+    )
+    row(`${engine.name} F2`, 'slowest answer while it hangs, ms', took(first, 1))
     row(
       'F2',
       'refused with the breaker open, p50 / p99 / worst ms',
       ...[0.5, 0.99, 1].map((part) => took(refused, part)),
     )
-    row('F2', 'no cookie, p99 before / meanwhile, ms', usual, took(others, 0.99))
-    row('F2', 'heap grew, MiB', Math.max(...grown) / MEBIBYTE)
-    row('F2', 'in use again after, ms', recovery)
+    row(`${engine.name} F2`, 'no cookie, p99 before / meanwhile, ms', usual, took(others, 0.99))
+    row(`${engine.name} F2`, 'heap grew, MiB', Math.max(...grown) / MEBIBYTE)
+    row(`${engine.name} F2`, 'in use again after, ms', recovery)
 
     expect(statuses(first)).toEqual({ 503: 100 })
     for (const { answer } of [...first, ...refused]) {
@@ -91,10 +89,8 @@ describe.skipIf(needs('Redis', missing()))('Redis', () => {
     expect(names).toEqual(world.users.map((_, index) => `user${index}`))
   }, 90_000)
 
-  test('F1: a Redis killed under load and started again 8 s later: nothing that it had on disk is lost', async () => {
-    const server = await redis(['--appendonly', 'yes', '--appendfsync', 'always'])
-    const world = await faultWorld({ port: server.port }, 40)
-    onTestFinished(world.close)
+  test('F1: a server killed under load and started again 8 s later: nothing that it had on disk is lost', async () => {
+    const { server, world } = await serverWithPeople(engine, 40)
     const written = new Map<number, string[]>()
     const loaded = load({
       perSecond: 100,
@@ -133,10 +129,10 @@ describe.skipIf(needs('Redis', missing()))('Redis', () => {
     const acknowledged = [...written.values()].flat().length
     const recovery = Math.max(0, (firstGood?.at ?? Number.POSITIVE_INFINITY) - up)
 
-    row('F1', 'acknowledged writes lost', `${lost} of ${acknowledged}`)
-    row('F1', 'first answer after the restart, ms', recovery)
-    row('F1', 'slowest answer, ms', took(samples, 1))
-    row('F1', 'answers', JSON.stringify(statuses(samples)))
+    row(`${engine.name} F1`, 'acknowledged writes lost', `${lost} of ${acknowledged}`)
+    row(`${engine.name} F1`, 'first answer after the restart, ms', recovery)
+    row(`${engine.name} F1`, 'slowest answer, ms', took(samples, 1))
+    row(`${engine.name} F1`, 'answers', JSON.stringify(statuses(samples)))
 
     expect(lost).toBe(0)
     expect(acknowledged).toBeGreaterThan(100)
@@ -146,10 +142,9 @@ describe.skipIf(needs('Redis', missing()))('Redis', () => {
     expect(recovery).toBeLessThan(2000 * SLACK)
   }, 90_000)
 
-  test('F3: the application starts before its Redis, says that it is not ready, and is ready when Redis is', async () => {
+  test('F3: the application starts before its server, says that it is not ready, and is ready when that is', async () => {
     const port = await freePort()
-    const world = await faultWorld({ port }, 0)
-    onTestFinished(world.close)
+    const world = await worldAt(engine, port, 0)
     const stranger = world.browser()
     expect((await stranger.get('/public')).status).toBe(200)
     const login = await sampled('login', stranger.post('/login'))
@@ -157,7 +152,7 @@ describe.skipIf(needs('Redis', missing()))('Redis', () => {
     expect(login.took).toBeLessThan(ANSWERED_WITHIN * SLACK)
     const notReady = (await stranger.get('/check')).json()
     expect(notReady.ok).toBe(false)
-    const server = await start({ port })
+    const server = await engine.start(port)
     onTestFinished(() => server.close())
     const since = performance.now()
     for (const index of [0, 1]) {
@@ -166,7 +161,7 @@ describe.skipIf(needs('Redis', missing()))('Redis', () => {
       expect((await browser.at(index).post('/login')).status).toBe(200)
     }
     const ready = performance.now() - since
-    row('F3', 'both processes ready after Redis is, ms', ready)
+    row(`${engine.name} F3`, 'both processes ready after the server is, ms', ready)
     expect(ready).toBeLessThan(2000 * SLACK)
   }, 60_000)
 })

@@ -23,9 +23,9 @@ import {
 
 /** A database with the tables of the sessions in it. */
 export interface Database {
-  /** Sends a statement that changes nothing. */
+  /** Sends a statement that changes nothing; once more where its connection broke. */
   read(statement: Statement, values: readonly Value[]): Promise<Answer>
-  /** Sends a change. Like a read, it is sent once more where it surely was not executed, and only there. */
+  /** Sends a change; once more only where it surely was not executed. */
   change(statement: Statement, values: readonly Value[]): Promise<Answer>
   ping(): Promise<PingResult>
   close(): void
@@ -98,7 +98,7 @@ export function createDatabase(client: Client, options: DatabaseOptions): Databa
     if (isClosed) throw storeError('the store was closed', { executed: 'no' })
     const plain = { text: statement.text }
     let answer = await client.send(isPrepared ? statement : plain, values)
-    if ('error' in answer && mayRepeat(answer)) {
+    if ('error' in answer && mayRepeat(answer, isRead)) {
       // Connections change hands behind a pooler that was not noticed: nothing can be kept prepared there.
       if (isLostStatement(answer.error)) isPrepared = false
       // Whoever met it needs a moment, or it is met again.

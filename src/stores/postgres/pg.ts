@@ -15,6 +15,7 @@ export interface PgPool {
   listenerCount(event: 'error'): number
   /** Tells a pool from a single client. */
   readonly totalCount: number
+  readonly idleCount: number
 }
 
 export interface PgClient {
@@ -82,6 +83,12 @@ export function asPgPool(value: unknown, timeout: number): Client | undefined {
           })
         })
       })
+    },
+
+    renew() {
+      for (let left = pool.idleCount; left > 0; left -= 1) {
+        pool.connect((_error, _client, release) => release?.(new Error('may be dead')))
+      }
     },
   }
 }

@@ -2,6 +2,8 @@
 export interface Client {
   /** Sends a statement, once. Never rejects. */
   send(statement: Statement, values: readonly Value[]): Promise<Answer | Failure>
+  /** Closes the connections that are open and idle: they may be dead. Absent where the library does not let go of one. */
+  renew?(): void
 }
 
 export interface Statement {

@@ -17,10 +17,13 @@ interface Call {
   readonly marks: string
 }
 
-/** Whether a statement that failed may be sent once more: it surely was not executed, and may well be the next time. */
-export function mayRepeat({ error, isSent }: Failure): boolean {
+/**
+ * Whether a statement that failed may be sent once more: it surely was not executed, and may well be the next time; or
+ * it changes nothing, and its connection broke.
+ */
+export function mayRepeat({ error, isSent }: Failure, isRead: boolean): boolean {
   if (REPEATABLE.has(codeOf(error)) || isOutdatedPlan(error)) return true
-  return !isSent && isBroken(error) && !isHopeless(error)
+  return (isRead || !isSent) && isBroken(error) && !isHopeless(error)
 }
 
 /** Whether the server does not know a statement that was prepared: behind a pooler, connections change hands. */

@@ -39,6 +39,9 @@ export function gatedPool(pool: pg.Pool, gate: Gate): PgPool {
 
   return {
     totalCount: 1,
+    get idleCount() {
+      return pool.idleCount
+    },
     on: (event, listener) => pool.on(event, listener),
     listenerCount: (event) => pool.listenerCount(event),
     connect(callback) {
