@@ -13,8 +13,8 @@ export interface Engine {
   /** A file as in `StoreRig`: it opens the store in another process, as an application would. */
   readonly opener: string
   settings(port: number): Settings
-  /** Milliseconds between two resets of all its connections: some take longer than others to make a new one. */
-  readonly resetEvery: number
+  /** Milliseconds between two resets of all its connections, and requests a second meanwhile: some connect slowly. */
+  readonly resets: { readonly every: number; readonly perSecond: number }
 }
 
 const ON_DISK = ['--appendonly', 'yes', '--appendfsync', 'always']
@@ -25,7 +25,7 @@ export const redis: Engine = {
   start: (port) => startRedis({ args: ON_DISK, ...(port === undefined ? {} : { port }) }),
   opener: '../faults/redis.open.cjs',
   settings: (port) => ({ port }),
-  resetEvery: 200,
+  resets: { every: 200, perSecond: 300 },
 }
 
 export const postgres: Engine = {
@@ -34,7 +34,7 @@ export const postgres: Engine = {
   start: (port) => startPostgres(port === undefined ? {} : { port }),
   opener: '../faults/postgres.open.cjs',
   settings: (port) => ({ port }),
-  resetEvery: 1000,
+  resets: { every: 1000, perSecond: 100 },
 }
 
 export const engines: readonly Engine[] = [redis, postgres]

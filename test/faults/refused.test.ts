@@ -1,9 +1,12 @@
+import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { ask as askPostgres, login } from '../servers/postgres.js'
 import { ask, missing, start } from '../servers/redis.js'
 import { inParallel, type World } from '../worlds.js'
-import { row, sampled, statuses } from './load.js'
+import { postgres } from './engines.js'
+import { row, sampled, statuses, took } from './load.js'
 import { needs } from './needs.js'
-import { type FaultWorld, faultWorld, signedIn } from './users.js'
+import { type FaultWorld, faultWorld, serverWithPeople, signedIn } from './users.js'
 
 const MANY = process.env.STAYKEPT_LARGE === '1' ? 60_000 : 15_000
 
@@ -45,7 +48,9 @@ async function expectRefused(id: string, world: FaultWorld): Promise<void> {
   for (const { answer } of [...writes, ...strangers]) {
     expect(answer?.cookies).toEqual([])
     expect(answer?.headers['retry-after']).toBe('1')
-    expect(answer?.text).not.toMatch(/redis|OOM|READONLY|MISCONF|maxmemory|127\.0/i)
+    expect(answer?.text).not.toMatch(
+      /redis|OOM|READONLY|MISCONF|maxmemory|postgres|standby|127\.0/i,
+    )
   }
 }
 
@@ -112,6 +117,57 @@ describe.skipIf(needs('Redis', missing()))('Redis', () => {
     )
     expect(await ask(port, 'DBSIZE')).toMatch(/^:4\d\d/)
   }, 120_000)
+})
+
+describe.skipIf(needs(postgres.name, postgres.missing))('PostgreSQL', () => {
+  test('F6 and F12: one that takes no changes any more refuses them, says so, and recovers; reads go on', async () => {
+    const { server, world } = await serverWithPeople(postgres, 20)
+    await askPostgres(server.port, 'ALTER SYSTEM SET default_transaction_read_only = on')
+    await askPostgres(server.port, 'SELECT pg_reload_conf()')
+    await expectRefused('PostgreSQL F6, F12', world)
+    const check = (await world.browser().get('/check')).json()
+    row('PostgreSQL F12', check.concerns?.[0]?.message ?? JSON.stringify(check))
+    expect(check.ok).toBe(false)
+    expect(JSON.stringify(check)).toMatch(/takes no changes here/)
+    await askPostgres(server.port, 'ALTER SYSTEM RESET default_transaction_read_only')
+    await askPostgres(server.port, 'SELECT pg_reload_conf()')
+    await expectAlive(world)
+  }, 60_000)
+
+  test('a pool whose five connections all hang holds up nobody without a session, and is free again by itself', async () => {
+    const { server, world } = await serverWithPeople(postgres, 20)
+    const lock = new pg.Client(login(server.port))
+    await lock.connect()
+    onTestFinished(() => lock.end())
+    await lock.query('BEGIN; LOCK TABLE staykept_sessions IN ACCESS EXCLUSIVE MODE')
+    const hung = inParallel(100, 100, (index) =>
+      sampled('hung', (world.users[index % 20] as FaultWorld['users'][0]).get('/me')),
+    )
+    const strangers = inParallel(100, 20, () => sampled('stranger', world.browser().get('/me')))
+    const [refused, others] = await Promise.all([hung, strangers])
+    row('PostgreSQL, pool hung', 'answers', JSON.stringify(statuses(refused)))
+    row('PostgreSQL, pool hung', 'slowest, ms', took(refused, 1), 'no cookie, ms', took(others, 1))
+    expect(statuses(refused)).toEqual({ 503: 100 })
+    expect(took(refused, 1)).toBeLessThan(2 * 1500)
+    expect(statuses(others)).toEqual({ 401: 100 })
+    expect(took(others, 1)).toBeLessThan(1000)
+    await lock.query('COMMIT')
+    const free = performance.now()
+    await expect
+      .poll(async () => (await world.users[0]?.get('/me'))?.status, { timeout: 10_000 })
+      .toBe(200)
+    row('PostgreSQL, pool hung', 'in use again after, ms', performance.now() - free)
+    await expect
+      .poll(
+        async () => {
+          const answers = await Promise.all(world.users.map((user) => user.get('/me')))
+          return answers.filter(({ status }) => status === 200).length
+        },
+        { timeout: 10_000 },
+      )
+      .toBe(20)
+    await expectAlive(world)
+  }, 60_000)
 })
 
 /** Those who were signed in still are, but for those who signed out meanwhile; and all works again. */

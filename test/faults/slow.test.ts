@@ -53,10 +53,10 @@ describe.each(there)('$name', (engine) => {
 
   test('F5: connections that are reset again and again mix up no replies, tear none, and hardly any is refused', async () => {
     const { proxy, world } = await behindProxy(50)
-    const resetting = setInterval(() => proxy.reset(), engine.resetEvery)
+    const resetting = setInterval(() => proxy.reset(), engine.resets.every)
     onTestFinished(() => clearInterval(resetting))
     const samples = await load({
-      perSecond: 300,
+      perSecond: engine.resets.perSecond,
       seconds: 10,
       send(index) {
         const user = index % 50
@@ -76,7 +76,7 @@ describe.each(there)('$name', (engine) => {
       'resets',
       proxy.connections,
     )
-    expect(proxy.connections).toBeGreaterThan(6000 / engine.resetEvery)
+    expect(proxy.connections).toBeGreaterThan(6000 / engine.resets.every)
     expect(right).toHaveLength(samples.length)
     expect(samples.filter(({ status }) => status !== 200 && status !== 503)).toEqual([])
     expect(good.length / samples.length).toBeGreaterThan(0.99)
