@@ -5,7 +5,7 @@ import { createCommands } from './redis/commands.js'
 import { recentSet } from './redis/recent.js'
 import { decodeRecord, encodeRecord, encodeTime, keepFor } from './redis/record-text.js'
 import { createRecovery } from './redis/recovery.js'
-import { createReplication, UNCONFIRMED } from './redis/replication.js'
+import { createReplication } from './redis/replication.js'
 import { CREATE, DELETE_AND_TELL, TOUCH, UPDATE } from './redis/scripts.js'
 import { createPing } from './redis/self-check.js'
 import { createUserIndex } from './redis/user-index.js'
@@ -23,8 +23,7 @@ export interface RedisStoreOptions {
   /**
    * `'replicated'`: signing out, `destroy`, `revoke` and `revokeByUser` are confirmed only when `replicas` have them, so
    * that a fail-over brings no session back whose end was acknowledged; where they do not in time, the answer is 503 and
-   * the process goes on asking. Needs a client or a cluster; a pool or a sentinel of node-redis does not say which
-   * connection a command takes. Absent: confirmed by the primary alone.
+   * the process goes on asking. They go over a connection of the store's own. Absent: confirmed by the primary alone.
    */
   readonly revocation?: 'replicated' | undefined
   /** How many replicas have to have it. Default 1. */
@@ -42,18 +41,11 @@ export interface RedisStoreOptions {
 export function redisStore(options: RedisStoreOptions): SessionStore {
   const { client, prefix = 'staykept:' } = checked(options)
   const connection = connectionOf(client)
-  if (options.revocation !== undefined && connection.primaryOf === undefined) {
-    throw new TypeError(
-      "redisStore: revocation: 'replicated' needs a client whose commands to a primary take one connection; pass one of createClient or createCluster instead of a pool or a sentinel",
-    )
-  }
   const recovery = createRecovery(connection)
   const commands = createCommands(connection, recovery)
   const start = connection.keyPrefix + prefix
   const replication =
-    options.revocation === undefined
-      ? UNCONFIRMED
-      : createReplication(connection, commands, options)
+    options.revocation === undefined ? undefined : createReplication(connection, options)
   const users = createUserIndex(commands, start, replication)
   /** Versions of records without a user: where a sign-in starts from one, the user's index is written first. */
   const anonymous = recentSet(REMEMBERED)
@@ -138,12 +130,9 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
     },
 
     async delete(key, now) {
-      const value =
-        replication === UNCONFIRMED
-          ? await commands.write(start + key, 'getdel', start + key)
-          : await replication.confirmed(start + key, () =>
-              commands.run(DELETE_AND_TELL, start + key),
-            )
+      const value = await (replication === undefined
+        ? commands.write(start + key, 'getdel', start + key)
+        : replication.confirmed(DELETE_AND_TELL, start + key))
       if (typeof value !== 'string') return false
       const { userId, version, expiresAt } = decodeRecord(value, now)
       // Sent, not waited for: an entry without a record does no harm.
@@ -161,6 +150,7 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
     close() {
       recovery.close()
       commands.close()
+      replication?.close()
     },
   }
 }

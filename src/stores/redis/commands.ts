@@ -31,8 +31,8 @@ export interface Commands {
  * How long a call waits for a connection, in milliseconds: then it says that there is none, before the core gives it up
  * without a word. The queue of the client library has no such end, and would send the call when nobody waits any more.
  */
-const PATIENCE = 800
-const LOOK_EVERY = 10
+export const PATIENCE = 800
+export const LOOK_EVERY = 10
 
 interface Waiting {
   readonly until: number

@@ -20,6 +20,8 @@ export interface Connection {
   primaries(): readonly Primary[]
   /** The one that has `key`; absent where the library does not say which connection a command takes. */
   primaryOf?(key: string): Primary | undefined
+  /** Nothing is opened yet. */
+  own(): Own
   /**
    * Of a cluster: looks up again which node has which keys, by asking one that has just answered. Without one it asks
    * where it began.
@@ -27,9 +29,16 @@ export interface Connection {
   refresh?(witness: Primary | undefined): Promise<void>
 }
 
+/** Connections of the store's own beside those of the application, for what would hold these up. */
+export interface Own {
+  /** Opened when it is first asked for, and anew where the application's client has turned to another server. */
+  connection(): Promise<Connection>
+  close(): void
+}
+
 /** One server that holds data, by itself. */
 export interface Primary {
-  /** Differs from that of other servers, and from its own on another connection. For comparing only. */
+  /** Another for each server, and for each connection to it: it changes as that is made anew. For comparing only. */
   readonly id: string
   send(command: readonly string[]): Promise<unknown>
   /** Lets go of its connection and makes a new one. Absent where the library gives no way to. */

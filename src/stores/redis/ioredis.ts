@@ -1,4 +1,10 @@
-import { type Connection, type Emitter, type Primary, rememberErrors } from './connection.js'
+import {
+  type Connection,
+  type Emitter,
+  type Own,
+  type Primary,
+  rememberErrors,
+} from './connection.js'
 import { slotOf } from './slot.js'
 
 /** What the store uses of ioredis 5 and 6 and of iovalkey: of a single client, one behind Sentinel, or a cluster. */
@@ -11,7 +17,8 @@ export interface Ioredis extends Emitter {
   call(name: string, ...args: string[]): Promise<unknown>
   sendCommand(command: Command): Promise<unknown>
   connect(): Promise<unknown>
-  disconnect(reconnect: boolean): void
+  disconnect(reconnect?: boolean): void
+  duplicate(): Ioredis
   nodes?(role: 'master'): readonly Ioredis[]
   /** By slot, the addresses of its nodes, the primary first. */
   readonly slots?: readonly (readonly string[] | undefined)[]
@@ -64,6 +71,7 @@ export function ioredis(client: Ioredis): Connection {
     },
     send: (_key, command) => send(command),
     lastError: rememberErrors(client, false),
+    own: () => ownBeside(client),
     ...(isCluster ? clusterParts(client) : singleParts(client, send)),
   }
 }
@@ -115,7 +123,9 @@ function clusterParts(client: Ioredis): Pick<Connection, 'primaries' | 'primaryO
 function primaryOf(client: Ioredis, send: Primary['send']): Primary {
   const { host, port } = client.options
   return {
-    id: `${host}:${port} ${client.connectionEpoch}`,
+    get id() {
+      return `${host}:${port} ${client.connectionEpoch}`
+    },
     send,
     renew() {
       // disconnect() would wait two seconds for the other end to take its leave.
@@ -157,6 +167,27 @@ function sender(client: Ioredis): Primary['send'] {
     },
   })
   return ([name = '', ...args]) => view.call(name, ...args)
+}
+
+function ownBeside(client: Ioredis): Own {
+  let twin: Ioredis | undefined
+  let connection: Connection | undefined
+  return {
+    async connection() {
+      if (twin === undefined || connection === undefined) {
+        twin = client.duplicate()
+        // What goes wrong on it is told by the calls that need it.
+        twin.on('error', () => {})
+        connection = ioredis(twin)
+      }
+      return connection
+    },
+    close() {
+      twin?.disconnect()
+      twin = undefined
+      connection = undefined
+    },
+  }
 }
 
 /** A session that has just been stored is not there yet on a replica, and one that was ended still is. */

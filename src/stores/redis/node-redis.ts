@@ -1,4 +1,10 @@
-import { type Connection, type Emitter, type Primary, rememberErrors } from './connection.js'
+import {
+  type Connection,
+  type Emitter,
+  type Own,
+  type Primary,
+  rememberErrors,
+} from './connection.js'
 import { slotOf } from './slot.js'
 
 /**
@@ -14,12 +20,13 @@ export interface NodeRedis extends Emitter {
   sendCommand(...args: unknown[]): Promise<unknown>
   connect(): Promise<unknown>
   destroy(): unknown
+  duplicate(): NodeRedis
   execute?(run: (client: NodeRedis) => Promise<unknown>): Promise<unknown>
   getMasterNode?(): unknown
   _execute?(isReadonly: boolean, run: Run): Promise<unknown>
   readonly masters?: readonly ClusterNode[]
   readonly slots?: readonly ({ readonly master?: ClusterNode } | undefined)[]
-  nodeClient?(node: unknown): unknown
+  nodeClient?(node: unknown): Promise<unknown>
   readonly _options?: { readonly rootNodes?: readonly object[] }
   readonly _slots?: { rediscover?(startWith: { readonly options: object }): Promise<void> }
 }
@@ -63,7 +70,8 @@ export function nodeRedis(client: NodeRedis): Connection {
   }
 }
 
-type Parts = Pick<Connection, 'send' | 'primaries'> & Partial<Connection> & { isReady?(): boolean }
+type Parts = Pick<Connection, 'send' | 'primaries' | 'own'> &
+  Partial<Connection> & { isReady?(): boolean }
 
 function partsOf(client: NodeRedis): Parts {
   if (typeof client.nodeClient === 'function') return cluster(client)
@@ -79,12 +87,19 @@ function single(client: NodeRedis): Parts {
     if (hasGivenUp()) client.connect().catch(() => {})
     else renew(client)
   }
-  const primary = (): Primary => ({ id: `${client.socketEpoch}`, send, renew: again })
+  const primary: Primary = {
+    get id() {
+      return `${client.socketEpoch}`
+    },
+    send,
+    renew: again,
+  }
   return {
     isOrdered: true,
     send: (_key, command) => send(command),
-    primaries: () => [primary()],
-    primaryOf: primary,
+    primaries: () => [primary],
+    primaryOf: () => primary,
+    own: () => ownBeside(async () => client),
   }
 }
 
@@ -141,6 +156,14 @@ function pool(client: NodeRedis): Parts {
     isReady: () => true,
     send: (_key, command) => send(command),
     primaries: () => [{ id: 'pool', send }],
+    own() {
+      // Any of them, and always the same.
+      let member: NodeRedis | undefined
+      return ownBeside(async () => {
+        member ??= (await client.execute?.(async (one) => one)) as NodeRedis
+        return member
+      })
+    },
   }
 }
 
@@ -171,6 +194,7 @@ function sentinel(client: NodeRedis): Parts {
         renew: () => void once(async (primary) => renew(primary)).catch(() => {}),
       },
     ],
+    own: () => ownBeside(() => once(async (primary) => primary) as Promise<NodeRedis>),
   }
 }
 
@@ -181,12 +205,18 @@ function cluster(client: NodeRedis): Parts {
   function primaryAt({ address, client: node }: ClusterNode): Primary | undefined {
     if (node?.isReady !== true) return undefined
     const primary: Primary = {
-      id: `${address} ${node.socketEpoch}`,
+      get id() {
+        return `${address} ${node.socketEpoch}`
+      },
       send: (command) => node.sendCommand(command, OPTIONS),
       renew: () => renew(node),
     }
     clientsOf.set(primary, node)
     return primary
+  }
+
+  function connectTo(node: ClusterNode): void {
+    client.nodeClient?.(node).catch(() => {})
   }
 
   return {
@@ -198,8 +228,11 @@ function cluster(client: NodeRedis): Parts {
       (client.masters ?? []).map(primaryAt).filter((primary) => primary !== undefined),
     primaryOf(key) {
       const node = client.slots?.[slotOf(key)]?.master
+      // With minimizeConnections it connects to a node when it is asked to.
+      if (node !== undefined && node.client === undefined) connectTo(node)
       return node && primaryAt(node)
     },
+    own: () => ownBeside(async () => client),
     async refresh(witness) {
       const roots = client._options?.rootNodes ?? []
       turn += 1
@@ -220,4 +253,35 @@ function renew(client: NodeRedis): void {
   if (client.isReady !== true) return
   client.destroy()
   client.connect().catch(() => {})
+}
+
+/** A client like the one that `find` shows, for the same server or cluster. */
+function ownBeside(find: () => Promise<NodeRedis>): Own {
+  let model: NodeRedis | undefined
+  let twin: NodeRedis | undefined
+  let connection: Connection | undefined
+
+  function close(): void {
+    try {
+      twin?.destroy()
+    } catch {
+      // 5 throws where it is closed already.
+    }
+    twin = undefined
+    connection = undefined
+  }
+
+  return {
+    async connection() {
+      const found = await find()
+      if (connection !== undefined && found === model) return connection
+      close()
+      model = found
+      twin = found.duplicate()
+      connection = nodeRedis(twin)
+      twin.connect().catch(() => {})
+      return connection
+    },
+    close,
+  }
 }

@@ -75,23 +75,33 @@ end
 ${STAY_TRACKED}
 return 1`)
 
-/** Changes nothing, and yet is a write: the replicas are asked who has it, also of what was deleted before. */
+/** ARGV: user, now. Deletes the record if it is this user's. Answers 1 if it was alive, else 0. */
+export const DELETE_OF_USER: Script = script(deleteOfUser('return 0'))
+
+/**
+ * Changes nothing, and yet is a write: replicas are asked who has the last one of a connection, and what was deleted
+ * before may have gone over another.
+ */
 const TELL = "redis.call('SET', KEYS[1], '', 'PX', 1) redis.call('DEL', KEYS[1])"
 
-/** ARGV: user, now. Deletes the record if it is this user's. Answers 1 if it was alive, else 0. */
-export const DELETE_OF_USER: Script = script(`
+/** As DELETE_OF_USER, and a write in every case. */
+export const DELETE_OF_USER_AND_TELL: Script = script(deleteOfUser(`${TELL} return 0`))
+
+function deleteOfUser(whereNothingIs: string): string {
+  return `
 local key, user = KEYS[1], ARGV[1]
 local head = redis.call('GETRANGE', key, 0, 77 + #user)
-if head == '' then ${TELL} return 0 end
+if head == '' then ${whereNothingIs} end
 local expiresAt = tonumber(string.sub(head, 16, 29))
 if string.sub(head, 1, 1) ~= '1' or not expiresAt then return 0 end
 local ends = string.find(head, '\\0', 44, true)
 if not ends or string.sub(head, ends + 1, ends + 1 + #user) ~= user .. '\\0' then return 0 end
 redis.call('DEL', key)
 if expiresAt > tonumber(ARGV[2]) then return 1 end
-return 0`)
+return 0`
+}
 
-/** Deletes what stands under the key and answers it. */
+/** Deletes what stands under the key and answers it. A write in every case. */
 export const DELETE_AND_TELL: Script = script(`
 local there = redis.call('GET', KEYS[1])
 if there then redis.call('DEL', KEYS[1]) else ${TELL} end

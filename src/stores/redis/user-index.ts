@@ -4,7 +4,7 @@ import { PRUNE_SLACK } from '../../core/store.js'
 import type { Commands } from './commands.js'
 import { decodeRecord, encodeTime, keepFor } from './record-text.js'
 import type { Replication } from './replication.js'
-import { DELETE_OF_USER, ENLIST, MARK } from './scripts.js'
+import { DELETE_OF_USER, DELETE_OF_USER_AND_TELL, ENLIST, MARK } from './scripts.js'
 
 /**
  * Which keys are a user's: a sorted set for each, by the absolute deadline of the session. An entry is written before the
@@ -26,7 +26,7 @@ const PAGE = 500
 export function createUserIndex(
   commands: Commands,
   prefix: string,
-  { confirmed }: Replication,
+  replication: Replication | undefined,
 ): UserIndex {
   // A session id has no colon: no record can stand under these.
   const indexKey = (userId: string): string => `${prefix}user:${userId}`
@@ -53,6 +53,12 @@ export function createUserIndex(
       }
       for (let at = 0; at < page.length; at += PAGE) yield page.slice(at, at + PAGE)
     } while (cursor !== '0')
+  }
+
+  function end(...args: [key: string, userId: string, now: string]): Promise<unknown> {
+    return replication === undefined
+      ? commands.run(DELETE_OF_USER, ...args)
+      : replication.confirmed(DELETE_OF_USER_AND_TELL, ...args)
   }
 
   function strike(userId: string, keys: readonly StoreKey[]): Promise<unknown> {
@@ -92,7 +98,7 @@ export function createUserIndex(
       let fullError: unknown
       try {
         const args = [encodeTime(mark.expiresAt), mark.value, keepFor(mark.expiresAt, now)]
-        await confirmed(markKey(userId), () => commands.run(MARK, markKey(userId), ...args))
+        await (replication?.confirmed ?? commands.run)(MARK, markKey(userId), ...args)
       } catch (error) {
         if (!isSessionError(error, 'ERR_SESSION_STORE_FULL')) throw error
         fullError = error
@@ -101,13 +107,7 @@ export function createUserIndex(
       const ended: StoreKey[] = []
       for await (const page of pages(userId, now)) {
         const keys = page.filter((key) => !staying.has(key))
-        const answers = await Promise.all(
-          keys.map((key) =>
-            confirmed(prefix + key, () =>
-              commands.run(DELETE_OF_USER, prefix + key, userId, String(now)),
-            ),
-          ),
-        )
+        const answers = await Promise.all(keys.map((key) => end(prefix + key, userId, String(now))))
         const gone = keys.filter((_, index) => Number(answers[index]) === 1)
         if (gone.length === 0) continue
         ended.push(...gone)
