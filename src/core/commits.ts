@@ -6,9 +6,10 @@ import { isPromise } from './maybe.js'
 import type { Random } from './random.js'
 import { encodePayload, readData, readRecord, type StoredSession } from './record.js'
 import { contention, ended, rotated, tooLarge, unknownOutcome } from './refusals.js'
-import type { MaybePromise, SessionRecord, StoreKey, WriteResult } from './store.js'
+import type { MaybePromise, SessionRecord, WriteResult } from './store.js'
 import { notSent, type StoreCall } from './store-calls.js'
 import { type Deadlines, deadlinesOf, SUPERSEDED_FOR, type Timeouts } from './timing.js'
+import { UnderWay } from './under-way.js'
 
 /**
  * Brings changes to the store. Those of one session that queue up in this process are applied one after the other to
@@ -37,11 +38,10 @@ const LAST_ANSWER_GRACE = 50
 
 export function createCommits(options: CommitsOptions): Commits {
   const { callStore, events, random, timeouts, maxPayloadBytes, now } = options
-  const lanes = new Map<StoreKey, Lane>()
+  const lanes = new UnderWay<Lane>()
 
   function commit(change: Change, budget: Budget): MaybePromise<StoredSession> {
-    const lane = lanes.get(change.base.id) ?? createLane(change.base.id)
-    lanes.set(lane.id, lane)
+    const lane = lanes.find(change.base.id) ?? lanes.add(createLane(change.base.id))
     const entry = createEntry(change, budget, ++lane.count)
     lane.entries.push(entry)
     if (!lane.isBusy) drive(lane)
@@ -98,7 +98,7 @@ export function createCommits(options: CommitsOptions): Commits {
       onAnswer(answer, sentAt)
     }
     lane.isBusy = false
-    lanes.delete(lane.id)
+    lanes.remove(lane)
   }
 
   interface Step {

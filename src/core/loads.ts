@@ -2,6 +2,7 @@ import { within } from './budget.js'
 import { isPromise } from './maybe.js'
 import type { MaybePromise, SessionRecord, StoreKey } from './store.js'
 import { notSent } from './store-calls.js'
+import { UnderWay } from './under-way.js'
 
 /**
  * Single flight, without looking back: a request may share the load of another only while that has not been sent.
@@ -14,6 +15,7 @@ export interface Loads {
 }
 
 interface Lane {
+  readonly id: StoreKey
   waiting: Promise<SessionRecord | undefined> | undefined
   readonly running: PromiseLike<unknown>
 }
@@ -22,15 +24,15 @@ export function createLoads(
   milliseconds: number,
   send: (key: StoreKey, now: number) => MaybePromise<SessionRecord | undefined>,
 ): Loads {
-  const lanes = new Map<StoreKey, Lane>()
+  const lanes = new UnderWay<Lane>()
 
   function start(key: StoreKey, now: number): MaybePromise<SessionRecord | undefined> {
     const answer = send(key, now)
     if (!isPromise(answer)) return answer
-    const lane: Lane = { waiting: undefined, running: answer }
-    lanes.set(key, lane)
+    const lane: Lane = { id: key, waiting: undefined, running: answer }
+    lanes.add(lane)
     const leave = (): void => {
-      if (lane.waiting === undefined && lanes.get(key) === lane) lanes.delete(key)
+      if (lane.waiting === undefined) lanes.remove(lane)
     }
     answer.then(leave, leave)
     return answer
@@ -38,10 +40,10 @@ export function createLoads(
 
   return {
     load(key, now) {
-      const lane = lanes.get(key)
+      const lane = lanes.find(key)
       if (lane === undefined) return start(key, now)
       const next = (): MaybePromise<SessionRecord | undefined> => {
-        lanes.delete(key)
+        lanes.remove(lane)
         return start(key, now)
       }
       lane.waiting ??= Promise.resolve(lane.running.then(next, next))
