@@ -59,3 +59,6 @@ export class Operations {
     this.#tail = tail
   }
 }
+
+/** Those of a request that called nothing. Not to be run. */
+export const NO_OPERATIONS: Operations = new Operations()

@@ -13,11 +13,12 @@ import type { Engine } from './engine.js'
 import { warnOfFixation } from './fixation.js'
 import type { CookieSecret, Credential } from './identity.js'
 import { chain, isPromise } from './maybe.js'
-import { Operations } from './operations.js'
+import { NO_OPERATIONS, Operations } from './operations.js'
 import { readData, type StoredSession } from './record.js'
 import { ended, readOnly, rotated } from './refusals.js'
 import type { Session } from './session.js'
 import { createSessionObject, type SessionHost } from './session-object.js'
+import { type Snapshot, takeSnapshot, textIfUnchanged } from './snapshot.js'
 import type { MaybePromise, StoreKey } from './store.js'
 import type { VisitClient } from './visit-client.js'
 
@@ -28,8 +29,6 @@ import type { VisitClient } from './visit-client.js'
  * - `degraded`: the store does not answer and `onStoreError` is `'anonymous'`; read-only
  */
 export type VisitKind = 'new' | 'loaded' | 'superseded' | 'degraded'
-
-const NO_OPERATIONS = new Operations()
 
 /** One request's dealings with its session, from the record it loaded to the commit before its response. */
 export class Visit {
@@ -55,6 +54,7 @@ export class Visit {
   pendingMaxAge: number | null | undefined
   /** A function given to `update` is at work on data of its own. */
   isUpdating = false
+  #snapshot: Snapshot | undefined
   #id: StoreKey | undefined
   #failure: { readonly error: unknown } | undefined
   #operations: Operations | undefined
@@ -106,6 +106,7 @@ export class Visit {
   #read(): Record<string, unknown> {
     if (this.stored === undefined) return {}
     const data = readData(this.stored)
+    this.#snapshot = data && takeSnapshot(this.stored, data)
     if (data !== undefined) return data
     this.engine.events.emit('corrupt', { id: this.stored.id, reason: 'corrupt' })
     this.kind = 'new'
@@ -117,14 +118,14 @@ export class Visit {
 
   /** What the application did to the data, encoded. Throws for data that cannot be stored. */
   pending(stored: StoredSession): Pending {
-    const text = this.session === undefined ? stored.text : encodeData(this.session)
-    return { base: stored, text, maxAge: this.pendingMaxAge }
+    return { base: stored, text: this.presentText(), maxAge: this.pendingMaxAge }
   }
 
-  /** The data as they stand, encoded; `{}` for none. */
+  /** The data as they stand, encoded; `{}` for none. Throws for data that cannot be stored. */
   presentText(): string {
-    if (this.session !== undefined) return encodeData(this.session)
-    return this.stored?.text ?? '{}'
+    const { stored, session } = this
+    if (session === undefined) return stored?.text ?? '{}'
+    return textIfUnchanged(this.#snapshot, stored, session) ?? encodeData(session)
   }
 
   assertNotFailed(): void {
@@ -177,7 +178,7 @@ export class Visit {
   hasUnsavedChanges(): boolean {
     if (this.session === undefined) return false
     if (this.pendingMaxAge !== undefined && this.stored !== undefined) return true
-    return !saysTheSame(this.stored?.text ?? '{}', encodeData(this.session))
+    return !saysTheSame(this.stored?.text ?? '{}', this.presentText())
   }
 
   persist(): MaybePromise<void> {
@@ -188,10 +189,8 @@ export class Visit {
       case 'loaded':
         return this.#persistLoaded(this.stored as StoredSession)
       case 'superseded':
-        if (encodeData(this.session) !== '{}') throw rotated()
-        return
       case 'degraded':
-        if (encodeData(this.session) !== '{}') throw readOnly()
+        if (encodeData(this.session) !== '{}') this.assertWritable()
         return
       default:
         return unreachable(this.kind)
