@@ -17,7 +17,7 @@ import {
   openFile,
   type SqliteDatabase,
 } from './sqlite/handle.js'
-import { hasChanged, type Row, setUp, statements, toRecord, toText } from './sqlite/tables.js'
+import { hasChanged, keyOf, setUp, statements, toRecord, toText } from './sqlite/tables.js'
 import { busy, explain, isBusy } from './sqlite/trouble.js'
 
 export type { SqliteDatabase, SqliteStatement, SqliteValue } from './sqlite/handle.js'
@@ -141,7 +141,7 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
   }
 
   function refusal(key: StoreKey, now: number): WriteResult {
-    const row = sql.load.get(key, now) as Row | undefined
+    const row = sql.load.get(key, now)
     return row ? { outcome: 'conflict', record: toRecord(row) } : MISSING
   }
 
@@ -158,7 +158,7 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
     name: 'sqlite',
 
     load: method((key: StoreKey, now: number) => {
-      const row = sql.load.get(key, now) as Row | undefined
+      const row = sql.load.get(key, now)
       return row ? toRecord(row) : undefined
     }),
 
@@ -189,21 +189,20 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
     ),
 
     delete: exclusive((key: StoreKey, now: number) => {
-      const row = sql.delete.get(key) as Row | undefined
+      const row = sql.delete.get(key) as { expires_at: number | bigint } | undefined
       return row !== undefined && row.expires_at > now
     }),
 
     listByUser: exclusive((userId: string, now: number) =>
-      (sql.byUser.all(toText(userId), now) as Row[]).map((row) => ({
-        key: row.key,
-        record: toRecord(row),
-      })),
+      sql.byUser
+        .all(toText(userId), now)
+        .map((row) => ({ key: keyOf(row), record: toRecord(row) })),
     ),
 
     deleteByUser: exclusive((userId: string, { except, mark, now }: DeleteByUserOptions) => {
       sql.mark.run(toText(userId), mark.value, mark.expiresAt)
-      const ended = sql.endUser.all(toText(userId), now, JSON.stringify(except)) as Row[]
-      return ended.map((row) => row.key)
+      const ended = sql.endUser.all(toText(userId), now, JSON.stringify(except))
+      return ended.map((row) => (row as { key: StoreKey }).key)
     }),
 
     revocationMark: exclusive((userId: string, now: number) => {

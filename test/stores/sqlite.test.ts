@@ -62,6 +62,35 @@ describe('by handle', () => {
   })
 })
 
+/** As node:sqlite answers before Node 22.16, whatever the driver could do. */
+describe('by handle, with rows that can only be objects', () => {
+  testSessionStore({
+    test,
+    open() {
+      const libsql = new Libsql(newFile())
+      const database: SqliteDatabase = {
+        exec: (sql) => libsql.exec(sql),
+        prepare(sql) {
+          const statement = libsql.prepare(sql)
+          return {
+            run: (...values) => statement.run(values),
+            get: (...values) => withoutMetadata(statement.get(values)),
+            all: (...values) => statement.all(values).map(withoutMetadata),
+          }
+        },
+      }
+      return { store: sqliteStore({ database }), done: () => void libsql.close() }
+    },
+  })
+
+  function withoutMetadata(row: unknown): unknown {
+    if (row === undefined) return undefined
+    expect(Array.isArray(row)).toBe(false)
+    const { _metadata, ...columns } = row as Record<string, unknown>
+    return columns
+  }
+})
+
 describe('libsql', () => {
   sqliteCases({
     test,

@@ -49,6 +49,28 @@ export function isShut(db: Handle): boolean {
   return db.open === false || db.isOpen === false
 }
 
+interface StatementOfDriver extends SqliteStatement {
+  /** That of libsql and better-sqlite3. */
+  raw?(isOn: true): unknown
+  /** That of node:sqlite, from Node 22.16 on. */
+  setReturnArrays?(isOn: true): void
+}
+
+/**
+ * Makes the rows of a statement lists of values where the driver can: libsql spends a quarter of a read on the names in an
+ * object. Where it cannot, `valuesOf` makes up for it.
+ */
+export function asLists(statement: SqliteStatement): SqliteStatement {
+  const driver: StatementOfDriver = statement
+  driver.raw?.(true)
+  driver.setReturnArrays?.(true)
+  return statement
+}
+
+export function valuesOf(row: unknown): readonly unknown[] {
+  return Array.isArray(row) ? row : Object.values(row as object)
+}
+
 /** Runs `step` in a transaction that has the write lock from its beginning. */
 export function inTransaction<Args extends unknown[], T>(
   db: SqliteDatabase,

@@ -1,6 +1,12 @@
 import { storeError } from '../../core/errors.js'
 import type { SessionRecord, StoreKey } from '../../core/store.js'
-import { inTransaction, type SqliteDatabase, type SqliteStatement } from './handle.js'
+import {
+  asLists,
+  inTransaction,
+  type SqliteDatabase,
+  type SqliteStatement,
+  valuesOf,
+} from './handle.js'
 
 /** Bumped when the tables change in a way that an older staykept would not understand. */
 const SCHEMA = 1
@@ -108,7 +114,9 @@ export function statements(db: SqliteDatabase, table: string): Statements {
     WHERE key = ? AND version = ? AND expires_at > ?`
 
   return {
-    load: db.prepare(`SELECT ${columns} FROM ${sessions} WHERE key = ? AND expires_at > ?`),
+    load: asLists(
+      db.prepare(`SELECT ${columns} FROM ${sessions} WHERE key = ? AND expires_at > ?`),
+    ),
     create: db.prepare(`INSERT INTO ${sessions} (key, ${columns}) VALUES (?, ?, ?, ?, ?, ?, ?)
       ON CONFLICT (key) DO UPDATE SET version = excluded.version, user_id = excluded.user_id,
         last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at,
@@ -121,8 +129,8 @@ export function statements(db: SqliteDatabase, table: string): Statements {
       expires_at = CASE WHEN last_seen_at < ? THEN ? ELSE expires_at END
       WHERE key = ? AND version = ? AND expires_at > ?`),
     delete: db.prepare(`DELETE FROM ${sessions} WHERE key = ? RETURNING expires_at`),
-    byUser: db.prepare(
-      `SELECT key, ${columns} FROM ${sessions} WHERE user_id = ? AND expires_at > ?`,
+    byUser: asLists(
+      db.prepare(`SELECT ${columns}, key FROM ${sessions} WHERE user_id = ? AND expires_at > ?`),
     ),
     endUser: db.prepare(`DELETE FROM ${sessions} WHERE user_id = ? AND expires_at > ?
       AND key NOT IN (SELECT value FROM json_each(?)) RETURNING key`),
@@ -141,34 +149,42 @@ export function statements(db: SqliteDatabase, table: string): Statements {
   }
 }
 
-export interface Row {
-  readonly key: StoreKey
-  readonly version: string
-  readonly user_id: string | Uint8Array | null
-  readonly last_seen_at: number | bigint
-  readonly expires_at: number | bigint
-  readonly absolute_expires_at: number | bigint
-  readonly payload: string | Uint8Array
+/** What `load` and `byUser` answer: the columns, and for `byUser` the key behind them. */
+type Values = readonly [
+  version: string,
+  userId: Text | null,
+  lastSeenAt: number | bigint,
+  expiresAt: number | bigint,
+  absoluteExpiresAt: number | bigint,
+  payload: Text,
+  key: StoreKey,
+]
+
+type Text = string | Uint8Array
+
+/** Spelt out twice: `...record` would cost three times as much as all the rest. */
+export function toRecord(row: unknown): SessionRecord {
+  const values = valuesOf(row) as Values
+  const [version, user] = values
+  const lastSeenAt = Number(values[2])
+  const expiresAt = Number(values[3])
+  const absoluteExpiresAt = Number(values[4])
+  const payload = fromText(values[5])
+  if (user === null) return { version, payload, lastSeenAt, expiresAt, absoluteExpiresAt }
+  const userId = fromText(user)
+  return { version, payload, userId, lastSeenAt, expiresAt, absoluteExpiresAt }
 }
 
-/** A new object: libsql adds `_metadata` to its rows, those of node:sqlite have no prototype. */
-export function toRecord(row: Row): SessionRecord {
-  const record = {
-    version: row.version,
-    payload: fromText(row.payload),
-    lastSeenAt: Number(row.last_seen_at),
-    expiresAt: Number(row.expires_at),
-    absoluteExpiresAt: Number(row.absolute_expires_at),
-  }
-  return row.user_id === null ? record : { ...record, userId: fromText(row.user_id) }
+export function keyOf(row: unknown): StoreKey {
+  return (valuesOf(row) as Values)[6]
 }
 
 /** libsql reads a text up to its first NUL: one that has any is kept as bytes. */
-export function toText(text: string): string | Uint8Array {
+export function toText(text: string): Text {
   return text.includes('\0') ? Buffer.from(text) : text
 }
 
-function fromText(stored: string | Uint8Array): string {
+function fromText(stored: Text): string {
   return typeof stored === 'string' ? stored : Buffer.from(stored).toString()
 }
 
