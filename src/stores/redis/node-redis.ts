@@ -6,6 +6,7 @@ import {
   rememberErrors,
 } from './connection.js'
 import { slotOf } from './slot.js'
+import { createUnwritten, type Unwritten } from './unwritten.js'
 
 /**
  * What the store uses of a client, a pool, a cluster or a sentinel of node-redis 5 and 6. The four differ in what stands
@@ -18,6 +19,7 @@ export interface NodeRedis extends Emitter {
   readonly options?: { readonly socket?: object }
   readonly _keyPrefix?: string | undefined
   sendCommand(...args: unknown[]): Promise<unknown>
+  withCommandOptions?(options: object): NodeRedis
   connect(): Promise<unknown>
   destroy(): unknown
   duplicate(): NodeRedis
@@ -82,7 +84,11 @@ function partsOf(client: NodeRedis): Parts {
 function single(client: NodeRedis): Parts {
   const { unwritten, hasGivenUp } = watched(client)
   const options = { ...OPTIONS, abortSignal: unwritten }
-  const send: Primary['send'] = (command) => client.sendCommand(command, options)
+  // It merges the options of each command into a copy of the client's own. Where those lack one, V8 makes a new hidden class
+  // for every command, which costs as much as the command and fills the old space. So they are there twice.
+  const view = client.withCommandOptions?.(options) ?? client
+  // The method of the client: an application may have put its own in the place of that.
+  const send: Primary['send'] = (command) => client.sendCommand.call(view, command, options)
   const again = (): void => {
     if (hasGivenUp()) client.connect().catch(() => {})
     else renew(client)
@@ -103,17 +109,6 @@ function single(client: NodeRedis): Parts {
   }
 }
 
-/**
- * What node-redis takes for an AbortSignal, at a fraction of the cost: it listens to one for as long as a command is not
- * written to the socket. When the connection breaks, such commands would wait for the next one, for ever if none comes; so
- * they are taken back, and sent again by those who know how long they may wait.
- */
-interface Unwritten {
-  readonly aborted: false
-  addEventListener(event: 'abort', takeBack: () => void): void
-  removeEventListener(event: 'abort', takeBack: () => void): void
-}
-
 interface Watched {
   readonly unwritten: Unwritten
   /** Its reconnectStrategy ended it, as the default does after a socketTimeout. What the application closes says 'end'. */
@@ -126,10 +121,10 @@ const clients = new WeakMap<NodeRedis, Watched>()
 function watched(client: NodeRedis): Watched {
   const known = clients.get(client)
   if (known !== undefined) return known
-  const commands = new Set<() => void>()
+  const unwritten = createUnwritten()
   let isWanted = client.isOpen
   client.on('error', () => {
-    for (const takeBack of [...commands]) takeBack()
+    unwritten.takeAllBack()
   })
   client.on('ready', () => {
     isWanted = true
@@ -138,11 +133,7 @@ function watched(client: NodeRedis): Watched {
     isWanted = false
   })
   const found: Watched = {
-    unwritten: {
-      aborted: false,
-      addEventListener: (_, takeBack) => void commands.add(takeBack),
-      removeEventListener: (_, takeBack) => void commands.delete(takeBack),
-    },
+    unwritten,
     hasGivenUp: () => isWanted && !client.isOpen,
   }
   clients.set(client, found)
