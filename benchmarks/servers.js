@@ -17,6 +17,7 @@ const kinds = {
     // The tests do without. Who runs a database does not.
     options: { settings: { fsync: 'on', full_page_writes: 'on' } },
   },
+  mariadb: { title: 'MariaDB', variable: 'MYSQL_PORT', connect: connectMysql },
 }
 
 let compiled
@@ -139,6 +140,43 @@ async function connectPostgres(port) {
     trip: () => client.query('SELECT 1'),
     commands,
     end: () => client.end(),
+  }
+}
+
+const STATEMENTS = [
+  ...['select', 'insert', 'update', 'delete', 'replace', 'begin', 'commit', 'rollback'],
+  ...['call_procedure', 'set_option', 'execute_immediate'],
+]
+
+async function connectMysql(port) {
+  const { default: mysql } = await import('mysql2/promise')
+  const connection = await mysql.createConnection({
+    ...{ host: '127.0.0.1', port, user: 'administrator', password: 'administrator' },
+  })
+
+  async function status() {
+    const [rows] = await connection.query("SHOW GLOBAL STATUS LIKE 'Com\\_%'")
+    return new Map(rows.map((row) => [row.Variable_name.slice(4), Number(row.Value)]))
+  }
+
+  async function commands(run) {
+    const before = await status()
+    await run()
+    const after = await status()
+    return STATEMENTS.map((name) => [
+      name.toUpperCase(),
+      after.get(name) - before.get(name),
+    ]).filter(([, times]) => times > 0)
+  }
+
+  return {
+    async version() {
+      const [[{ version }]] = await connection.query('SELECT VERSION() AS version')
+      return version.split('-')[0]
+    },
+    trip: () => connection.query('SELECT 1'),
+    commands,
+    end: () => connection.end(),
   }
 }
 

@@ -67,6 +67,22 @@ export const families = {
       },
     },
   },
+  mysql: {
+    server: 'mariadb',
+    clients: ['mysql2', 'express-mysql-session'],
+    variants: {
+      'staykept, mysql': async () => {
+        const { mysqlStore } = await import('staykept/mysql')
+        return staykept(mysqlStore({ pool: await openMysql() }))
+      },
+      'express-session, express-mysql-session': async () => {
+        const { default: makeStore } = await import('express-mysql-session')
+        const store = new (makeStore(expressSession))({}, await openMysql())
+        await store.onReady()
+        return incumbent(store)
+      },
+    },
+  },
 }
 
 const all = Object.assign({}, ...Object.values(families).map(({ variants }) => variants))
@@ -137,4 +153,14 @@ async function openPostgres() {
   const { default: pg } = await import('pg')
   const port = Number(process.env.POSTGRES_PORT)
   return new pg.Pool({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres', max: POOL })
+}
+
+async function openMysql() {
+  const { default: mysql } = await import('mysql2/promise')
+  const port = Number(process.env.MYSQL_PORT)
+  const login = { host: '127.0.0.1', port, user: 'administrator', password: 'administrator' }
+  const connection = await mysql.createConnection(login)
+  await connection.query('CREATE DATABASE IF NOT EXISTS s_benchmark')
+  await connection.end()
+  return mysql.createPool({ ...login, database: 's_benchmark', connectionLimit: POOL })
 }
