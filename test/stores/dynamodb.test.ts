@@ -10,12 +10,13 @@ import {
   dynamodbStore,
   dynamodbTable,
 } from '../../src/stores/dynamodb.js'
-import { notRun } from '../not-run.js'
 import { configOf, start, wish } from '../servers/dynamodb.js'
 import type { ServerProcess } from '../servers/process.js'
 
 const endpoint = process.env.DYNAMODB_ENDPOINT
-if (endpoint === undefined) notRun('dynamodb elsewhere', 'DYNAMODB_ENDPOINT names nothing')
+if (endpoint === undefined) {
+  console.log('not run: dynamodb elsewhere: DYNAMODB_ENDPOINT names none')
+}
 
 const servers: ServerProcess[] = []
 let tables = 0
