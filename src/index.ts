@@ -26,7 +26,7 @@ export {
   type SessionErrorCode,
   storeError,
 } from './core/errors.js'
-export type { EndReason, RejectReason, SessionEventListener, SessionEvents } from './core/events.js'
+export type { RejectReason, SessionEventListener, SessionEvents } from './core/events.js'
 export type { Clock } from './core/options.js'
 export type { Device, UserId } from './core/record.js'
 // By `*`: in TypeScript 5, `declare module 'staykept'` adds to SessionData only where no list of names stands between.
@@ -34,6 +34,7 @@ export * from './core/session.js'
 export type { CheckResult, ListedSession, SessionManager } from './core/sessions.js'
 export type {
   DeleteByUserOptions,
+  EndReason,
   KeyedRecord,
   MaybePromise,
   PingResult,
@@ -42,6 +43,7 @@ export type {
   StoreConcern,
   StoreConcernCode,
   StoreEvent,
+  StoreFeed,
   StoreKey,
   StoreLimits,
   WriteResult,

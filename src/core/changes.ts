@@ -9,6 +9,7 @@ import {
 } from './codec.js'
 import type { Device, PreviousSecret, SessionMeta, StoredSession, UserId } from './record.js'
 import { refuseAsync } from './refusals.js'
+import type { EndReason } from './store.js'
 import { SUPERSEDED_FOR } from './timing.js'
 
 /** A session on its way to the store. */
@@ -16,7 +17,7 @@ export interface Draft {
   readonly meta: SessionMeta
   readonly text: string
   /** The session ends with this write. */
-  readonly isEnded?: boolean
+  readonly ends?: EndReason
 }
 
 /**
@@ -143,6 +144,7 @@ export function signInChange(pending: Pending, plan: SignInPlan): Change {
 }
 
 export interface EndPlan {
+  readonly reason: EndReason
   readonly privilege: string
   readonly now: number
   /** Is told what the last word in the session was. */
@@ -161,7 +163,7 @@ export function endChange(pending: Pending, plan: EndPlan): Change {
       const { createdAt } = meta
       const previous = retire(meta, plan.now)
       const stub = { secretHash: '', privilege: plan.privilege, createdAt, previous }
-      return { meta: stub, text: '{}', isEnded: true }
+      return { meta: stub, text: '{}', ends: plan.reason }
     },
   }
 }

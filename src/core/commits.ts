@@ -144,7 +144,7 @@ export function createCommits(options: CommitsOptions): Commits {
       try {
         if (change.base.meta.privilege !== current.meta.privilege) throw rotated()
         const next = change.apply(draft)
-        const isTurn = next.isEnded === true || next.meta.privilege !== current.meta.privilege
+        const isTurn = next.ends !== undefined || next.meta.privilege !== current.meta.privilege
         if (isTurn && batch.length > 0) break
         if (next.text !== draft.text) checkSize(next)
         draft = next
@@ -172,7 +172,7 @@ export function createCommits(options: CommitsOptions): Commits {
     const time = now()
     const lastSeenAt = Math.max(time, current.lastSeenAt)
     const deadlines: Deadlines =
-      draft.isEnded === true
+      draft.ends !== undefined
         ? { expiresAt: time + SUPERSEDED_FOR, absoluteExpiresAt: time + SUPERSEDED_FOR }
         : deadlinesOf(draft.meta, lastSeenAt, timeouts)
     const { user } = draft.meta
@@ -189,7 +189,7 @@ export function createCommits(options: CommitsOptions): Commits {
       sent: batch,
       send: (milliseconds) =>
         callStore('update', milliseconds, (store) =>
-          store.update(lane.id, record, current.version, time),
+          store.update(lane.id, record, current.version, time, draft.ends),
         ),
       onAnswer(value, sentAt) {
         const answer = value as WriteResult | undefined
@@ -293,5 +293,5 @@ function patienceOf({ budget, tries }: Entry): number {
 }
 
 function isSame(draft: Draft, current: StoredSession): boolean {
-  return draft.text === current.text && draft.meta === current.meta && draft.isEnded !== true
+  return draft.text === current.text && draft.meta === current.meta && draft.ends === undefined
 }

@@ -1,7 +1,6 @@
 import { diffFields, endChange, keepFields, type Pending, writeChange } from './changes.js'
 import { decodeData, decodeField, type Fields, splitData } from './codec.js'
 import { createRecord, forget } from './creation.js'
-import type { EndReason } from './events.js'
 import type { CookieSecret } from './identity.js'
 import type { SessionMeta } from './record.js'
 import { ended } from './refusals.js'
@@ -9,7 +8,7 @@ import { RESERVED_KEYS } from './reserved-keys.js'
 import type { RegenerateOptions } from './session.js'
 import { describeSession } from './session-info.js'
 import { rehostSessionObject, type SessionHost } from './session-object.js'
-import type { StoreKey } from './store.js'
+import type { EndReason, StoreKey } from './store.js'
 import type { Visit } from './visit.js'
 
 /**
@@ -20,7 +19,7 @@ export async function endSession(visit: Visit, reason: 'signOut' | 'destroy'): P
   const { engine, stored } = visit
   if (visit.kind === 'degraded') {
     visit.order = { kind: 'clear' }
-    for (const { id, secretHash } of visit.unseen) engine.tombstones.add(id, secretHash)
+    for (const { id, secretHash } of visit.unseen) engine.tombstones.add(id, reason, secretHash)
   }
   visit.assertWritable()
   // What is assigned from here on is a new session's, also before the store has answered.
@@ -30,12 +29,12 @@ export async function endSession(visit: Visit, reason: 'signOut' | 'destroy'): P
     await visit.budget.spend(
       Promise.resolve(
         engine.callStore('delete', visit.budget.left(), (store) =>
-          store.delete(stored.id, engine.now()),
+          store.delete(stored.id, engine.now(), reason),
         ),
       ),
     )
   } catch (error) {
-    engine.tombstones.add(stored.id)
+    engine.tombstones.add(stored.id, reason)
     throw error
   }
   engine.events.emit('ended', { id: stored.id, reason })
@@ -86,6 +85,7 @@ export async function replaceSession(visit: Visit, replacement: Replacement): Pr
   try {
     await engine.commits.commit(
       endChange(pending, {
+        reason,
         privilege: engine.random.mark(),
         now: engine.now(),
         seen: (last) => {

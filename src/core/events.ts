@@ -1,6 +1,7 @@
 import type { BreakerState } from './breaker.js'
 import { isPromise } from './maybe.js'
 import type { UserId } from './record.js'
+import type { EndReason } from './store.js'
 import type { SessionWarning } from './warnings.js'
 
 /** What a session manager tells its listeners. Nothing in an event can be used as a cookie. */
@@ -28,8 +29,6 @@ export interface SessionEvents {
   /** A warning, also printed by `process.emitWarning`. */
   warning: SessionWarning
 }
-
-export type EndReason = 'destroy' | 'regenerate' | 'signIn' | 'signOut'
 
 /**
  * - `forged`: not made with one of our secrets

@@ -185,9 +185,9 @@ export function createSessions(
   /** A revocation that the store does not confirm holds in this process, and is asked for again. */
   async function end(key: StoreKey): Promise<boolean> {
     try {
-      return await call('delete', (target) => target.delete(key, now()))
+      return await call('delete', (target) => target.delete(key, now(), 'revoke'))
     } catch (error) {
-      tombstones.add(key)
+      tombstones.add(key, 'revoke')
       throw error
     }
   }

@@ -114,11 +114,11 @@ async function checkRevocation(
     )
     if (mark === undefined || !engine.revocations.applies(mark, caller)) return
   } catch (error) {
-    engine.tombstones.add(id)
+    engine.tombstones.add(id, 'revokeByUser')
     visit.startAnew()
     throw error
   }
-  engine.tombstones.add(id)
+  engine.tombstones.add(id, 'revokeByUser')
   visit.startAnew()
   await budget.spend(engine.tombstones.attempt(id, budget.left()))
   throw new SessionError(

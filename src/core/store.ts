@@ -51,12 +51,16 @@ export interface SessionStore {
    * - `missing`: nothing alive stands there. Nothing changed, and above all nothing was created.
    *
    * Versions are random marks, compared for equality only: never order them, never count.
+   *
+   * With `ends`, the session is over with this write and the record is what stays for late requests: a feed tells
+   * `ended`, with this reason, instead of `changed`.
    */
   update(
     key: StoreKey,
     record: SessionRecord,
     expectedVersion: string,
     now: number,
+    ends?: EndReason,
   ): MaybePromise<WriteResult>
 
   /**
@@ -76,9 +80,9 @@ export interface SessionStore {
   /**
    * Removes the record under `key`, whatever its version, and answers whether a live one stood there. A dead one is
    * removed too and answered `false`. Repeating it is fine. The record goes first, then its index entry. The core never
-   * creates a key again that was deleted: ids are random, and used once.
+   * creates a key again that was deleted: ids are random, and used once. `reason` is for the feed, where there is one.
    */
-  delete(key: StoreKey, now: number): MaybePromise<boolean>
+  delete(key: StoreKey, now: number, reason?: EndReason): MaybePromise<boolean>
 
   /**
    * The live records of a user, in no order; an empty array where there are none. Every record in the answer says
@@ -111,10 +115,14 @@ export interface SessionStore {
   deleteExpired?(limit: number, now: number): MaybePromise<number>
 
   /**
-   * Calls `listener` after every change of a record (`create`, `update`, `delete`, prune; not `touch`) made by anyone,
-   * with the key; and with `{ type: 'reset' }` whenever changes may have been missed. Answers a function that stops it.
+   * Opens a feed: calls `listener` with every `create`, `update` and end of a record, whoever made it, this process
+   * included, once the store answers with what the event tells of. A touch needs no event, and neither does a prune:
+   * what is past its deadline is absent anyway.
+   *
+   * A feed that loses its connection tells a `reset` at once, makes itself a new one, and tells a `reset` again when
+   * that stands: from then on every change is told. One that stands later than `watch` returns begins with a `reset`.
    */
-  watch?(listener: (event: StoreEvent) => void): () => void
+  watch?(listener: (event: StoreEvent) => void): StoreFeed
 
   /**
    * Proves that the engine answers; rejects only where it does not. Says the engine's own clock where it has one, and in
@@ -212,9 +220,34 @@ export type StoreConcernCode =
   | 'WARN_SESSION_READ_ONLY'
   | 'WARN_SESSION_STORE_VERSION'
 
+/**
+ * - `changed`: a record was created or swapped. `version` is that of the record which stands there now, where the engine
+ *   tells it along: who made that very write need not read it again.
+ * - `ended`: a record was deleted, or swapped for what stays of an ended session. `reason` where the engine tells it along.
+ *   May come together with a `changed` of the same key.
+ * - `reset`: changes may have been missed.
+ */
 export type StoreEvent =
-  | { readonly type: 'changed'; readonly key: StoreKey }
+  | { readonly type: 'changed'; readonly key: StoreKey; readonly version?: string | undefined }
+  | { readonly type: 'ended'; readonly key: StoreKey; readonly reason?: EndReason | undefined }
   | { readonly type: 'reset' }
+
+/** How a session came to its end. `deleteByUser` tells `revokeByUser`. */
+export type EndReason = 'destroy' | 'regenerate' | 'revoke' | 'revokeByUser' | 'signIn' | 'signOut'
+
+/** An open feed. It keeps no process alive. */
+export interface StoreFeed {
+  /**
+   * Answers once everything has been told that was acknowledged before this call: the proof that the feed is alive, and
+   * has no more than this behind it. Rejects with what is wrong where the feed cannot work, within some seconds: the
+   * engine does not allow it, or something in between swallows it. May stay unanswered while the connection is dead or
+   * not there yet. Called several times a second.
+   */
+  check(): MaybePromise<void>
+
+  /** Ends it; may be repeated. The listener hears nothing more. */
+  stop(): void
+}
 
 /** An answer, or a promise of one. */
 export type MaybePromise<T> = T | PromiseLike<T>

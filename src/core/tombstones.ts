@@ -1,6 +1,6 @@
 import { readRecord, type StoredSession } from './record.js'
 import { createRetries } from './retries.js'
-import type { DeleteByUserOptions, StoreKey } from './store.js'
+import type { DeleteByUserOptions, EndReason, StoreKey } from './store.js'
 import type { StoreCall } from './store-calls.js'
 
 /**
@@ -14,7 +14,7 @@ export interface Tombstones {
    * Refuses `id` from now on, and deletes it as soon as the store lets us. With `secretHash` only for that secret: for a
    * sign-out whose cookie could not be compared with the record, and may be an old one.
    */
-  add(id: StoreKey, secretHash?: string): void
+  add(id: StoreKey, reason: EndReason, secretHash?: string): void
   /** Asks the store now, for so many milliseconds. Never fails: what is not confirmed stays to be asked again. */
   attempt(id: StoreKey, milliseconds?: number): Promise<unknown>
   /** Whether all sessions of this one's user were ended, this one among them. */
@@ -45,18 +45,23 @@ export interface TombstonesOptions {
   readonly onRevoked: (id: StoreKey, user: string) => void
 }
 
+interface Grave {
+  readonly reason: EndReason
+  readonly secretHash: string | undefined
+}
+
 const MAX_TOMBSTONES = 10_000
 const MAX_USERS = 1000
 
 export function createTombstones(options: TombstonesOptions): Tombstones {
   const { callStore, storeBudget, now, onRevoked } = options
 
-  const sessions = createRetries<StoreKey, { readonly secretHash: string | undefined }>({
+  const sessions = createRetries<StoreKey, Grave>({
     limit: MAX_TOMBSTONES,
     storeBudget,
-    async ask(id, { secretHash }, milliseconds) {
+    async ask(id, { secretHash, reason }, milliseconds) {
       if (secretHash !== undefined && !(await hasSecret(id, secretHash, milliseconds))) return
-      await callStore('delete', milliseconds, (store) => store.delete(id, now()))
+      await callStore('delete', milliseconds, (store) => store.delete(id, now(), reason))
     },
   })
 
@@ -87,8 +92,8 @@ export function createTombstones(options: TombstonesOptions): Tombstones {
       if (grave === undefined) return false
       return grave.secretHash === undefined || grave.secretHash === secretHash
     },
-    add(id, secretHash) {
-      if (sessions.get(id) === undefined) sessions.add(id, { secretHash })
+    add(id, reason, secretHash) {
+      if (sessions.get(id) === undefined) sessions.add(id, { reason, secretHash })
     },
     attempt: (id, milliseconds = storeBudget) => sessions.attempt(id, milliseconds),
     covers({ id, meta }) {

@@ -1,5 +1,6 @@
 import { storeError } from '../core/errors.js'
 import {
+  type EndReason,
   PRUNE_SLACK,
   type SessionRecord,
   type SessionStore,
@@ -63,10 +64,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
     records.set(key, record)
   }
 
-  function remove(key: StoreKey, record: SessionRecord): void {
+  function remove(key: StoreKey, record: SessionRecord, reason?: EndReason): void {
     records.delete(key)
     leaveIndex(key, record)
-    tell(key)
+    tell({ type: 'ended', key, reason })
   }
 
   function leaveIndex(key: StoreKey, old: SessionRecord, nextUserId?: string): void {
@@ -130,8 +131,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
     return removed
   }
 
-  function tell(key: StoreKey): void {
-    for (const listener of listeners) listener({ type: 'changed', key })
+  function tell(event: StoreEvent): void {
+    for (const listener of listeners) listener(event)
   }
 
   return {
@@ -148,11 +149,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
       }
       makeRoom(key, record, now)
       write(key, frozen(record, record.lastSeenAt, record.expiresAt))
-      tell(key)
+      tell({ type: 'changed', key, version: record.version })
       return true
     },
 
-    update(key, record, expectedVersion, now) {
+    update(key, record, expectedVersion, now, ends) {
       const stored = find(key, now)
       if (stored === undefined) return MISSING
       if (stored.version !== expectedVersion) return { outcome: 'conflict', record: stored }
@@ -164,7 +165,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
           ? frozen(record, stored.lastSeenAt, Math.min(expiresAt + ahead, absoluteExpiresAt))
           : frozen(record, lastSeenAt, expiresAt)
       write(key, next)
-      tell(key)
+      tell(
+        ends === undefined
+          ? { type: 'changed', key, version: record.version }
+          : { type: 'ended', key, reason: ends },
+      )
       return UPDATED
     },
 
@@ -176,10 +181,10 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
       return UPDATED
     },
 
-    delete(key, now) {
+    delete(key, now, reason) {
       const record = records.get(key)
       if (record === undefined) return false
-      remove(key, record)
+      remove(key, record, reason)
       return record.expiresAt > now
     },
 
@@ -205,7 +210,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
       for (const key of byUser.get(userId) ?? []) {
         const record = find(key, now)
         if (record === undefined || staying.has(key)) continue
-        remove(key, record)
+        remove(key, record, 'revokeByUser')
         ended.push(key)
       }
       return ended
@@ -222,8 +227,11 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
       // Wrapped: the same function may listen twice, and each stops for itself.
       const own = (event: StoreEvent): void => listener(event)
       listeners.add(own)
-      return () => {
-        listeners.delete(own)
+      return {
+        check() {},
+        stop() {
+          listeners.delete(own)
+        },
       }
     },
 

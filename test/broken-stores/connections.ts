@@ -1,6 +1,7 @@
-import type { SessionRecord, StoreKey } from '../../src/core/store.js'
+import type { SessionRecord, StoreEvent, StoreKey } from '../../src/core/store.js'
 import type { BrokenStore } from './broken-store.js'
 import { leave, live, remove } from './engine.js'
+import type { Mutation } from './reference.js'
 
 /** Stores that are wrong about what lies between them and their engine. */
 export const wrongConnections: Record<string, BrokenStore> = {
@@ -127,24 +128,55 @@ export const wrongConnections: Record<string, BrokenStore> = {
   },
 
   'says nothing of deletions in its feed': {
-    mutation: ({ engine }) => ({
-      watch(listener) {
-        const own: typeof listener = (event) => {
-          if (event.type === 'reset' || engine.records.has(event.key)) listener(event)
-        }
-        engine.listeners.add(own)
-        return () => engine.listeners.delete(own)
-      },
+    mutation: feedOf((event, tell) => {
+      if (event.type !== 'ended') tell(event)
     }),
     caughtBy: 'watch: every change of a record is told, with its key',
   },
 
+  'tells an end as a change like any other': {
+    mutation: feedOf((event, tell) => {
+      tell(event.type === 'ended' ? { type: 'changed', key: event.key } : event)
+    }),
+    caughtBy: 'watch: an end is told as such',
+  },
+
+  'tells every end as a sign-out': {
+    mutation: feedOf((event, tell) => {
+      tell(event.type === 'ended' ? { ...event, reason: 'signOut' } : event)
+    }),
+    caughtBy: 'watch: an end is told with what it was called, or without a word',
+  },
+
+  'tells an end that was refused': {
+    mutation: ({ engine, correct }) => ({
+      async update(key, record, expected, now, ends) {
+        const answer = await correct.update(key, record, expected, now, ends)
+        if (ends === undefined || answer.outcome === 'updated') return answer
+        for (const listener of engine.listeners) listener({ type: 'ended', key, reason: ends })
+        return answer
+      },
+    }),
+    caughtBy: 'watch: what did not happen is not told as an end',
+  },
+
+  'tells the version from before': {
+    mutation: feedOf((event, tell, last) => {
+      if (event.type === 'changed') tell({ ...event, version: last.get(event.key) })
+      else tell(event)
+      if (event.type === 'changed') last.set(event.key, event.version)
+    }),
+    caughtBy: 'watch: a version that is told is that of the record which stands there',
+  },
+
+  'proves a feed that is behind': {
+    mutation: feedOf((event, tell) => setTimeout(tell, 20, event)),
+    caughtBy: 'watch: once a check has answered, everything acknowledged before it was told',
+  },
+
   'keeps quiet about a feed that was cut': {
-    mutation: ({ correct }) => ({
-      watch: (listener) =>
-        correct.watch((event) => {
-          if (event.type === 'changed') listener(event)
-        }),
+    mutation: feedOf((event, tell) => {
+      if (event.type !== 'reset') tell(event)
     }),
     caughtBy: 'feed cuts: a feed that was cut tells a reset, and goes on',
   },
@@ -161,4 +193,20 @@ export const wrongConnections: Record<string, BrokenStore> = {
     mutation: () => ({ ping: () => ({ now: Date.now() / 1_000 }) }),
     caughtBy: 'hygiene: ping answers, and a clock it shows counts milliseconds since 1970',
   },
+}
+
+/** A feed whose events go through `change`, which is also given the last version that was told of each key. */
+function feedOf(
+  change: (
+    event: StoreEvent,
+    tell: (event: StoreEvent) => void,
+    last: Map<StoreKey, string | undefined>,
+  ) => void,
+): Mutation {
+  return ({ correct }) => ({
+    watch(listener) {
+      const last = new Map<StoreKey, string | undefined>()
+      return correct.watch((event) => change(event, listener, last))
+    },
+  })
 }

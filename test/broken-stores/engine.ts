@@ -1,6 +1,7 @@
 import type { Around, ChangingMethod } from '../../src/conformance.js'
 import {
   type DeleteByUserOptions,
+  type EndReason,
   PRUNE_SLACK,
   type SessionRecord,
   type StoreEvent,
@@ -86,9 +87,14 @@ export function live(engine: Engine, key: StoreKey, now: number): SessionRecord 
   return record !== undefined && record.expiresAt > now ? record : undefined
 }
 
-export function put(engine: Engine, key: StoreKey, record: SessionRecord): void {
+export function put(engine: Engine, key: StoreKey, record: SessionRecord, ends?: EndReason): void {
   engine.records.set(key, { ...record })
-  tell(engine, key)
+  tell(
+    engine,
+    ends === undefined
+      ? { type: 'changed', key, version: record.version }
+      : { type: 'ended', key, reason: ends },
+  )
 }
 
 export function putIfAbsent(
@@ -108,11 +114,12 @@ export function swap(
   record: SessionRecord,
   expected: string,
   now: number,
+  ends?: EndReason,
 ): WriteResult {
   const stored = live(engine, key, now)
   if (!stored) return { outcome: 'missing' }
   if (stored.version !== expected) return { outcome: 'conflict', record: stored }
-  put(engine, key, withLastSeen(record, stored, now))
+  put(engine, key, withLastSeen(record, stored, now), ends)
   return { outcome: 'updated' }
 }
 
@@ -142,15 +149,15 @@ export function move(
   return { outcome: 'updated' }
 }
 
-export function remove(engine: Engine, key: StoreKey, now: number): boolean {
+export function remove(engine: Engine, key: StoreKey, now: number, reason?: EndReason): boolean {
   const alive = live(engine, key, now) !== undefined
-  if (engine.records.delete(key)) tell(engine, key)
+  if (engine.records.delete(key)) tell(engine, { type: 'ended', key, reason })
   return alive
 }
 
 /** Removes the live record of this user; whose it is and the removal are one step. */
 export function removeOf(engine: Engine, key: StoreKey, userId: string, now: number): boolean {
-  return live(engine, key, now)?.userId === userId && remove(engine, key, now)
+  return live(engine, key, now)?.userId === userId && remove(engine, key, now, 'revokeByUser')
 }
 
 export function prunable(engine: Engine, key: StoreKey, now: number): boolean {
@@ -176,6 +183,6 @@ export function entriesOf(engine: Engine, userId: string): StoreKey[] {
   return [...(engine.index.get(userId)?.keys() ?? [])]
 }
 
-function tell(engine: Engine, key: StoreKey): void {
-  for (const listener of engine.listeners) listener({ type: 'changed', key })
+function tell(engine: Engine, event: StoreEvent): void {
+  for (const listener of engine.listeners) listener(event)
 }

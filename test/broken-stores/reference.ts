@@ -79,18 +79,18 @@ export function referenceStore(engine: Engine, wire: Wire): Required<SessionStor
       return wire.send(() => putIfAbsent(engine, key, record, now), 'create')
     },
 
-    async update(key, record, expectedVersion, now) {
+    async update(key, record, expectedVersion, now, ends) {
       await indexed(key, record)
-      return wire.send(() => swap(engine, key, record, expectedVersion, now), 'update')
+      return wire.send(() => swap(engine, key, record, expectedVersion, now, ends), 'update')
     },
 
     touch: (key, expectedVersion, lastSeenAt, expiresAt, now) =>
       wire.send(() => move(engine, key, expectedVersion, { lastSeenAt, expiresAt }, now), 'touch'),
 
-    async delete(key, now) {
+    async delete(key, now, reason) {
       const { alive, userId } = await wire.send(() => {
         const userId = engine.records.get(key)?.userId
-        return { alive: remove(engine, key, now), userId }
+        return { alive: remove(engine, key, now, reason), userId }
       }, 'delete')
       if (userId !== undefined) await wire.send(() => leave(engine, userId, key))
       return alive
@@ -126,7 +126,7 @@ export function referenceStore(engine: Engine, wire: Wire): Required<SessionStor
       // A listener may be given twice, and each stops on its own.
       const own = (event: Parameters<typeof listener>[0]) => listener(event)
       engine.listeners.add(own)
-      return () => engine.listeners.delete(own)
+      return { check: () => wire.send(() => undefined), stop: () => engine.listeners.delete(own) }
     },
 
     ping: () => wire.send(() => ({ now: Date.now() })),

@@ -47,7 +47,7 @@ describe('an end that the store does not confirm', () => {
 
   test('is remembered for ten thousand sessions at most', () => {
     const { tombstones } = createProcess(memoryStore()).engine
-    for (let id = 0; id <= 10_000; id += 1) tombstones.add(`id${id}` as StoreKey)
+    for (let id = 0; id <= 10_000; id += 1) tombstones.add(`id${id}` as StoreKey, 'revoke')
     expect(tombstones.has('id0' as StoreKey)).toBe(false)
     expect(tombstones.has('id1' as StoreKey)).toBe(true)
     expect(tombstones.has('id10000' as StoreKey)).toBe(true)

@@ -97,8 +97,8 @@ describe('a full store', () => {
     store.watch((event) => events.push(event))
     store.create(key('b'), record(), NOW)
     expect(events).toEqual([
-      { type: 'changed', key: 'a' },
-      { type: 'changed', key: 'b' },
+      { type: 'ended', key: 'a' },
+      { type: 'changed', key: 'b', version: expect.any(String) },
     ])
   })
 
