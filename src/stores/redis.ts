@@ -2,11 +2,13 @@ import { isSessionError } from '../core/errors.js'
 import type { SessionRecord, SessionStore, StoreKey, WriteResult } from '../core/store.js'
 import { connectionOf, type IoredisClient, type NodeRedisClient } from './redis/client.js'
 import { createCommands } from './redis/commands.js'
+import { createEnds } from './redis/ends.js'
+import { createFeed } from './redis/feed.js'
 import { recentSet } from './redis/recent.js'
 import { decodeRecord, encodeRecord, encodeTime, keepFor } from './redis/record-text.js'
 import { createRecovery } from './redis/recovery.js'
 import { createReplication } from './redis/replication.js'
-import { CREATE, DELETE_AND_TELL, TOUCH, UPDATE } from './redis/scripts.js'
+import { CREATE, DELETE, DELETE_AND_TELL, TOUCH, UPDATE } from './redis/scripts.js'
 import { createPing } from './redis/self-check.js'
 import { createUserIndex } from './redis/user-index.js'
 
@@ -46,7 +48,9 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
   const start = connection.keyPrefix + prefix
   const replication =
     options.revocation === undefined ? undefined : createReplication(connection, options)
-  const users = createUserIndex(commands, start, replication)
+  const ends = createEnds(connection.addedPrefix + start)
+  const users = createUserIndex(commands, start, ends, replication)
+  const feed = createFeed({ connection, commands, recovery, start, ends })
   /** Versions of records without a user: where a sign-in starts from one, the user's index is written first. */
   const anonymous = recentSet(REMEMBERED)
 
@@ -110,13 +114,14 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
       return Number(answer) === 1
     },
 
-    async update(key, record, expectedVersion, now) {
+    async update(key, record, expectedVersion, now, reason) {
       const { userId = '', version, expiresAt } = record
       const kept = keepFor(expiresAt, now)
       const args = [expectedVersion, String(now), kept, encodeRecord(record), userId]
-      const write = (): Promise<unknown> => commands.run(UPDATE, start + key, ...args)
-      const writeAll = (): Promise<unknown> =>
-        writeListed(key, record, now, () => commands.run(UPDATE, start + key, ...args, 'listed'))
+      const told = reason === undefined ? [] : ends.told(key, reason)
+      const write = (listed = ''): Promise<unknown> =>
+        commands.run(UPDATE, start + key, ...args, listed, ...told)
+      const writeAll = (): Promise<unknown> => writeListed(key, record, now, () => write('listed'))
       if (userId === '') anonymous.add(version)
       else if (anonymous.has(expectedVersion)) return result(await writeAll(), now)
       const answer = await write()
@@ -129,10 +134,11 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
       return result(await commands.run(TOUCH, start + key, ...args), now)
     },
 
-    async delete(key, now) {
+    async delete(key, now, reason) {
+      const args = [start + key, String(now), ...ends.told(key, reason)] as const
       const value = await (replication === undefined
-        ? commands.write(start + key, 'getdel', start + key)
-        : replication.confirmed(DELETE_AND_TELL, start + key))
+        ? commands.run(DELETE, ...args)
+        : replication.confirmed(DELETE_AND_TELL, ...args))
       if (typeof value !== 'string') return false
       const { userId, version, expiresAt } = decodeRecord(value, now)
       // Sent, not waited for: an entry without a record does no harm.
@@ -144,10 +150,13 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
     deleteByUser: users.endAll,
     revocationMark: users.mark,
 
+    watch: feed.watch,
+
     ping: createPing(connection, commands, start),
     reconnect: recovery.reconnect,
 
     close() {
+      feed.close()
       recovery.close()
       commands.close()
       replication?.close()

@@ -28,6 +28,8 @@ export interface TcpProxy {
    * text, until then.
    */
   loseReplyTo(isIt: (request: string) => boolean): void
+  /** From now on what the server says is taken out where it matches, if it comes in one piece. */
+  swallow(words: RegExp): void
   /** Half of the next bytes that the server sends get through, then the connection is closed. */
   tearNextReply(): void
   close(): Promise<void>
@@ -40,6 +42,7 @@ export async function startProxy(target: number): Promise<TcpProxy> {
   let milliseconds = 0
   let held: (() => void)[] | undefined
   let next: 'lost' | 'torn' | undefined
+  let swallowed: RegExp | undefined
   let isIt: ((request: string) => boolean) | undefined
   let connections = 0
   let trips = 0
@@ -72,7 +75,9 @@ export async function startProxy(target: number): Promise<TcpProxy> {
           from.destroy()
           return
         }
-        pass(() => to.write(chunk))
+        const words = from === upstream ? swallowed : undefined
+        const left = words && Buffer.from(chunk.toString('latin1').replaceAll(words, ''), 'latin1')
+        pass(() => to.write(left ?? chunk))
       })
       from.on('end', () => {
         if (!silent.has(pair)) pass(() => to.end())
@@ -132,6 +137,9 @@ export async function startProxy(target: number): Promise<TcpProxy> {
     },
     loseReplyTo(found) {
       isIt = found
+    },
+    swallow(words) {
+      swallowed = words
     },
     tearNextReply() {
       next = 'torn'

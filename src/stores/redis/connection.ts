@@ -1,9 +1,14 @@
+import type { MaybePromise } from '../../core/store.js'
+import type { Source } from './source.js'
+
 /** One client of the application, whatever library it is from, as the store uses it. */
 export interface Connection {
   /** Whether two commands that are sent in one tick are executed in that order. */
   readonly isOrdered: boolean
   /** What the application's client puts before every key, and leaves to us. */
   readonly keyPrefix: string
+  /** What the library puts before every key by itself. */
+  readonly addedPrefix: string
   /**
    * `ready`: a command is on its way at once. `waiting`: the client looks for a connection. `closed`: it was never
    * opened, was closed, or gave up.
@@ -20,6 +25,8 @@ export interface Connection {
   primaries(): readonly Primary[]
   /** The one that has `key`; absent where the library does not say which connection a command takes. */
   primaryOf?(key: string): Primary | undefined
+  /** Those who tell of changes: the primary, or each of a cluster, connected or not. */
+  sources(): MaybePromise<readonly Source[]>
   /** Nothing is opened yet. */
   own(): Own
   /**

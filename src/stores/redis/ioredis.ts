@@ -5,6 +5,7 @@ import {
   type Primary,
   rememberErrors,
 } from './connection.js'
+import { sourceOf } from './ioredis-source.js'
 import { slotOf } from './slot.js'
 
 /** What the store uses of ioredis 5 and 6 and of iovalkey: of a single client, one behind Sentinel, or a cluster. */
@@ -62,6 +63,7 @@ export function ioredis(client: Ioredis): Connection {
     isOrdered: !isCluster,
     // ioredis puts it there itself.
     keyPrefix: '',
+    addedPrefix: client.options.keyPrefix ?? '',
     state() {
       if (client.status === 'ready') return 'ready'
       if (client.status === 'end') return 'closed'
@@ -79,14 +81,18 @@ export function ioredis(client: Ioredis): Connection {
 function singleParts(
   client: Ioredis,
   send: Primary['send'],
-): Pick<Connection, 'primaries' | 'primaryOf'> {
+): Pick<Connection, 'primaries' | 'primaryOf' | 'sources'> {
   return {
+    // Behind Sentinel a new primary comes with a new connection.
+    sources: () => [sourceOf(`${client.connectionEpoch}`, client, () => true)],
     primaries: () => [primaryOf(client, send)],
     primaryOf: () => primaryOf(client, send),
   }
 }
 
-function clusterParts(client: Ioredis): Pick<Connection, 'primaries' | 'primaryOf' | 'refresh'> {
+function clusterParts(
+  client: Ioredis,
+): Pick<Connection, 'primaries' | 'primaryOf' | 'refresh' | 'sources'> {
   const senders = new WeakMap<Ioredis, Primary['send']>()
   const nodes = new WeakMap<Primary, Ioredis>()
 
@@ -98,6 +104,10 @@ function clusterParts(client: Ioredis): Pick<Connection, 'primaries' | 'primaryO
     return primary
   }
 
+  function addressOf(key: string): string | undefined {
+    return client.slots?.[slotOf((client.options.keyPrefix ?? '') + key)]?.[0]
+  }
+
   /** One to which nothing was sent yet waits for its first command. */
   function connected(): readonly Ioredis[] {
     const all = client.nodes?.('master') ?? []
@@ -107,9 +117,15 @@ function clusterParts(client: Ioredis): Pick<Connection, 'primaries' | 'primaryO
   return {
     primaries: () => connected().map(primaryAt),
     primaryOf(key) {
-      const [address] = client.slots?.[slotOf((client.options.keyPrefix ?? '') + key)] ?? []
+      const address = addressOf(key)
       const node = connected().find(({ options }) => `${options.host}:${options.port}` === address)
       return node && primaryAt(node)
+    },
+    sources() {
+      return (client.nodes?.('master') ?? []).map((node) => {
+        const address = `${node.options.host}:${node.options.port}`
+        return sourceOf(address, node, (key) => addressOf(key) === address)
+      })
     },
     async refresh(witness) {
       const node = witness && nodes.get(witness)

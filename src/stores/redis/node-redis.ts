@@ -5,7 +5,9 @@ import {
   type Primary,
   rememberErrors,
 } from './connection.js'
+import { sourceAt, sourceOf } from './node-redis-source.js'
 import { slotOf } from './slot.js'
+import type { Source } from './source.js'
 import { createUnwritten, type Unwritten } from './unwritten.js'
 
 /**
@@ -66,13 +68,14 @@ export function nodeRedis(client: NodeRedis): Connection {
   return {
     isOrdered: false,
     keyPrefix: client._keyPrefix ?? '',
+    addedPrefix: '',
     state: () => (client.isOpen ? (isReady() ? 'ready' : 'waiting') : 'closed'),
     lastError: rememberErrors(client, true),
     ...parts,
   }
 }
 
-type Parts = Pick<Connection, 'send' | 'primaries' | 'own'> &
+type Parts = Pick<Connection, 'send' | 'primaries' | 'own' | 'sources'> &
   Partial<Connection> & { isReady?(): boolean }
 
 function partsOf(client: NodeRedis): Parts {
@@ -105,6 +108,7 @@ function single(client: NodeRedis): Parts {
     send: (_key, command) => send(command),
     primaries: () => [primary],
     primaryOf: () => primary,
+    sources: () => [sourceAt(client)],
     own: () => ownBeside(async () => client),
   }
 }
@@ -142,19 +146,19 @@ function watched(client: NodeRedis): Watched {
 
 function pool(client: NodeRedis): Parts {
   const send: Primary['send'] = (command) => client.sendCommand(command, OPTIONS)
+  let model: NodeRedis | undefined
+  /** Any of them, and always the same. */
+  async function member(): Promise<NodeRedis> {
+    model ??= (await client.execute?.(async (one) => one)) as NodeRedis
+    return model
+  }
   return {
     // It does not say. A call that finds no connection waits in the pool.
     isReady: () => true,
     send: (_key, command) => send(command),
     primaries: () => [{ id: 'pool', send }],
-    own() {
-      // Any of them, and always the same.
-      let member: NodeRedis | undefined
-      return ownBeside(async () => {
-        member ??= (await client.execute?.(async (one) => one)) as NodeRedis
-        return member
-      })
-    },
+    sources: async () => [sourceOf('pool', await member())],
+    own: () => ownBeside(member),
   }
 }
 
@@ -176,6 +180,8 @@ function sentinel(client: NodeRedis): Parts {
   }
   const send: Primary['send'] = (command) =>
     once((primary) => primary.sendCommand(command, OPTIONS))
+  const primaryNow = (): Promise<NodeRedis> =>
+    once(async (primary) => primary) as Promise<NodeRedis>
   return {
     send: (_key, command) => send(command),
     primaries: () => [
@@ -185,7 +191,8 @@ function sentinel(client: NodeRedis): Parts {
         renew: () => void once(async (primary) => renew(primary)).catch(() => {}),
       },
     ],
-    own: () => ownBeside(() => once(async (primary) => primary) as Promise<NodeRedis>),
+    sources: async () => [sourceAt(await primaryNow())],
+    own: () => ownBeside(primaryNow),
   }
 }
 
@@ -206,6 +213,15 @@ function cluster(client: NodeRedis): Parts {
     return primary
   }
 
+  function sourceFor(node: ClusterNode): Source {
+    const { address } = node
+    // With minimizeConnections it connects to a node when it is asked to.
+    if (node.client === undefined) connectTo(node)
+    return sourceOf(address, node.client, (key) => {
+      return client.slots?.[slotOf(key)]?.master?.address === address
+    })
+  }
+
   function connectTo(node: ClusterNode): void {
     client.nodeClient?.(node).catch(() => {})
   }
@@ -223,6 +239,7 @@ function cluster(client: NodeRedis): Parts {
       if (node !== undefined && node.client === undefined) connectTo(node)
       return node && primaryAt(node)
     },
+    sources: () => (client.masters ?? []).map(sourceFor),
     own: () => ownBeside(async () => client),
     async refresh(witness) {
       const roots = client._options?.rootNodes ?? []

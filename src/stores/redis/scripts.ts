@@ -30,6 +30,14 @@ if string.sub(head, 44, 44 + #expected) ~= expected .. '\\0' then return { redis
  */
 const STAY_TRACKED = "redis.call('STRLEN', key)"
 
+/**
+ * Tells the feeds that a session has ended. A user who may not publish can end sessions all the same: then this fails, and
+ * the step goes on. ARGV, from `first` on: the channel, the message.
+ */
+function tellEnd(first: number): string {
+  return `redis.pcall('PUBLISH', ARGV[${first}], ARGV[${first + 1}])`
+}
+
 /** ARGV: now, keep for (ms), value. Answers 1, or 0 where a live record or something foreign stands there. */
 export const CREATE: Script = script(`
 local key, now = KEYS[1], tonumber(ARGV[1])
@@ -44,8 +52,9 @@ return 1`)
 
 /**
  * ARGV: expected version, now, keep for (ms), value, user, and 'listed' where the user's index is known to have the key
- * until the deadline of the new record. Answers 1 for swapped, 0 for missing, the current value in an array for a
- * conflict, and 2, with nothing changed, where the index has to be written first.
+ * until the deadline of the new record, else ''; where the session ends with this, the channel and the message too.
+ * Answers 1 for swapped, 0 for missing, the current value in an array for a conflict, and 2, with nothing changed, where
+ * the index has to be written first.
  */
 export const UPDATE: Script = script(`${JUDGE}
 local value, user = ARGV[4], ARGV[5]
@@ -63,6 +72,7 @@ if ahead > 0 and new(16) > now then
   value = '1' .. string.format('%014.0f%014.0f', lastSeenAt, deadline) .. string.sub(value, 30)
 end
 redis.call('SET', key, value, 'PX', string.format('%.0f', keep))
+if ARGV[7] then ${tellEnd(7)} end
 ${STAY_TRACKED}
 return 1`)
 
@@ -75,7 +85,7 @@ end
 ${STAY_TRACKED}
 return 1`)
 
-/** ARGV: user, now. Deletes the record if it is this user's. Answers 1 if it was alive, else 0. */
+/** ARGV: user, now, channel, message. Deletes the record if it is this user's. Answers 1 if it was alive, else 0. */
 export const DELETE_OF_USER: Script = script(deleteOfUser('return 0'))
 
 /**
@@ -97,15 +107,33 @@ if string.sub(head, 1, 1) ~= '1' or not expiresAt then return 0 end
 local ends = string.find(head, '\\0', 44, true)
 if not ends or string.sub(head, ends + 1, ends + 1 + #user) ~= user .. '\\0' then return 0 end
 redis.call('DEL', key)
-if expiresAt > tonumber(ARGV[2]) then return 1 end
-return 0`
+if expiresAt <= tonumber(ARGV[2]) then return 0 end
+${tellEnd(3)}
+return 1`
 }
 
-/** Deletes what stands under the key and answers it. A write in every case. */
-export const DELETE_AND_TELL: Script = script(`
-local there = redis.call('GET', KEYS[1])
-if there then redis.call('DEL', KEYS[1]) else ${TELL} end
-return there`)
+/**
+ * ARGV: now, channel, message. Deletes what stands under the key and answers it. By GETDEL, which a replica refuses also
+ * where nothing stands: it may not have come there yet.
+ */
+export const DELETE: Script = script(deleteWhole(''))
+
+/** As DELETE, and a write in every case. */
+export const DELETE_AND_TELL: Script = script(deleteWhole(`if not there then ${TELL} end`))
+
+function deleteWhole(whereNothingIs: string): string {
+  return `
+local there = redis.call('GETDEL', KEYS[1])
+${whereNothingIs}
+local expiresAt = there and tonumber(string.sub(there, 16, 29))
+if expiresAt and expiresAt > tonumber(ARGV[1]) then ${tellEnd(2)} end
+return there`
+}
+
+/** ARGV: channel, message. What a feed sends to itself: a key that changes, and a message. */
+export const PROBE: Script = script(`
+redis.call('SET', KEYS[1], '', 'PX', 5000)
+return redis.pcall('PUBLISH', ARGV[1], ARGV[2])`)
 
 /**
  * ARGV: deadline, member, what may go, keep for (ms). Writes an entry of a user's index, or moves it to a later deadline,

@@ -2,6 +2,7 @@ import { isSessionError, storeError } from '../../core/errors.js'
 import type { DeleteByUserOptions, KeyedRecord, SessionRecord, StoreKey } from '../../core/store.js'
 import { PRUNE_SLACK } from '../../core/store.js'
 import type { Commands } from './commands.js'
+import type { Ends } from './ends.js'
 import { decodeRecord, encodeTime, keepFor } from './record-text.js'
 import type { Replication } from './replication.js'
 import { DELETE_OF_USER, DELETE_OF_USER_AND_TELL, ENLIST, MARK } from './scripts.js'
@@ -26,6 +27,7 @@ const PAGE = 500
 export function createUserIndex(
   commands: Commands,
   prefix: string,
+  ends: Ends,
   replication: Replication | undefined,
 ): UserIndex {
   // A session id has no colon: no record can stand under these.
@@ -55,7 +57,8 @@ export function createUserIndex(
     } while (cursor !== '0')
   }
 
-  function end(...args: [key: string, userId: string, now: string]): Promise<unknown> {
+  function end(key: StoreKey, userId: string, now: number): Promise<unknown> {
+    const args = [prefix + key, userId, String(now), ...ends.told(key, 'revokeByUser')] as const
     return replication === undefined
       ? commands.run(DELETE_OF_USER, ...args)
       : replication.confirmed(DELETE_OF_USER_AND_TELL, ...args)
@@ -107,7 +110,7 @@ export function createUserIndex(
       const ended: StoreKey[] = []
       for await (const page of pages(userId, now)) {
         const keys = page.filter((key) => !staying.has(key))
-        const answers = await Promise.all(keys.map((key) => end(prefix + key, userId, String(now))))
+        const answers = await Promise.all(keys.map((key) => end(key, userId, now)))
         const gone = keys.filter((_, index) => Number(answers[index]) === 1)
         if (gone.length === 0) continue
         ended.push(...gone)

@@ -49,6 +49,9 @@ export function kitOn(kind: ClientKind, engines: () => Engines): void {
           })
         }
       },
+      async cutFeed() {
+        await Promise.all(engines().servers.map(cutFeeds))
+      },
       async executions(method) {
         let times = 0
         for (const port of engines().servers) {
@@ -77,8 +80,16 @@ export function kitOn(kind: ClientKind, engines: () => Engines): void {
   })
 }
 
+/** Ends the connections that keys are tracked for. */
+async function cutFeeds(port: number): Promise<void> {
+  for (const line of (await ask(port, 'CLIENT', 'LIST')).split('\n')) {
+    const [, id, flags = ''] = /^(?:\$.*\r\n)?id=(\d+) .* flags=(\w+)/.exec(line) ?? []
+    if (id !== undefined && flags.includes('t')) await ask(port, 'CLIENT', 'KILL', 'ID', id)
+  }
+}
+
 /** How a change is asked for, and the command by which the engine does it. */
-const REQUESTS = { create: /eval/i, update: /eval/i, touch: /eval/i, delete: /getdel/i }
+const REQUESTS = { create: /eval/i, update: /eval/i, touch: /eval/i, delete: /eval/i }
 const CHANGES = { create: 'set', update: 'set', touch: 'setrange', delete: 'getdel' }
 
 interface Watched {
