@@ -10,16 +10,18 @@ export function replaceData(object: object, data: Record<string, unknown>): void
 
 /**
  * Brings an object up to `fresh`. What the application changed since `sent` was encoded stays, as a change on top of
- * it; values that nobody else changed keep their identity, so references into the session stay good.
+ * it; values that nobody else changed keep their identity, so references into the session stay good. Answers the fresh
+ * data where nothing else stands in it.
  */
 export function rebaseData(
   object: object,
   { sent, fresh }: { readonly sent: string; readonly fresh: string },
-): void {
+): Record<string, unknown> | undefined {
   const present = object as Record<string, unknown>
   if (sent === '{}' && Object.keys(present).length === 0) {
-    replaceData(present, decodeData(fresh))
-    return
+    const data = decodeData(fresh)
+    replaceData(present, data)
+    return data
   }
   const presentFields = encodeFields(present)
   const sentFields = splitData(sent)
@@ -31,4 +33,5 @@ export function rebaseData(
     if (value === undefined) delete present[key]
     else present[key] = decodeField(value)
   }
+  return undefined
 }

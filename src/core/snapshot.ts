@@ -1,12 +1,12 @@
+import { encodeData } from './codec.js'
 import { isPlain, isPlainArray, MAX_DEPTH } from './plain-values.js'
-import type { StoredSession } from './record.js'
 
 /**
- * The data of a record as they were decoded. Whether a request changed them is seen by comparing, which costs half of
- * encoding them; and most requests only read.
+ * The data of a session as they were when they had `text`. Whether a request changed them is seen by comparing, which costs
+ * half of encoding them; and most requests only read.
  */
 export interface Snapshot {
-  readonly stored: StoredSession
+  readonly text: string
   readonly data: Keyed
 }
 
@@ -19,21 +19,67 @@ interface Keyed {
 /** Stands for what is not copied, such as a Date: nothing is the same as it. */
 const OTHER: unique symbol = Symbol('other')
 
-export function takeSnapshot(stored: StoredSession, data: object): Snapshot {
-  return { stored, data: copyKeyed(data, 0) }
+/** `text` is what `data` were decoded from, or encoded to. */
+export function takeSnapshot(text: string, data: object): Snapshot {
+  return { text, data: copyKeyed(data, 0) }
 }
 
 /**
- * The text of `stored` where `data` are surely what it holds: they have been encoded before, so there is nothing in them
- * to refuse. `undefined` where the encoder must have the last word.
+ * The snapshot itself where `data` are surely what it holds: they have been encoded before, so there is nothing in them
+ * to refuse. Otherwise the encoder has the last word, and another snapshot is taken of what is different. Throws for data
+ * that cannot be stored.
  */
-export function textIfUnchanged(
-  snapshot: Snapshot | undefined,
-  stored: StoredSession | undefined,
-  data: object,
-): string | undefined {
-  if (snapshot === undefined || snapshot.stored !== stored) return undefined
-  return isSameKeyed(data, snapshot.data) ? stored.text : undefined
+export function renewSnapshot(snapshot: Snapshot | undefined, data: object): Snapshot {
+  if (snapshot !== undefined && isSameKeyed(data, snapshot.data)) return snapshot
+  // First: what goes round in circles is refused there, and would be copied for ever.
+  const text = encodeData(data)
+  return snapshot === undefined
+    ? takeSnapshot(text, data)
+    : { text, data: renewKeyed(data, snapshot.data) }
+}
+
+/**
+ * Whether the texts of two snapshots surely say something different, whoever wrote the first: another plain value in the
+ * same place, another number of items or of keys. `false` says nothing.
+ */
+export function surelyDiffer(before: Snapshot, after: Snapshot): boolean {
+  return haveOtherTexts(before.data, after.data)
+}
+
+function haveOtherTexts(before: Keyed, after: Keyed): boolean {
+  const { keys, values } = before
+  // A key that holds `undefined` is not stored.
+  if (keys.length !== after.keys.length) {
+    return !values.includes(undefined) && !after.values.includes(undefined)
+  }
+  for (let at = 0; at < keys.length; at++) {
+    if (keys[at] !== after.keys[at]) return false
+    if (hasOtherText(values[at], after.values[at])) return true
+  }
+  return false
+}
+
+function hasOtherText(before: unknown, after: unknown): boolean {
+  if (before === after) return false
+  if (isPlainValue(before)) return isPlainValue(after) && !Object.is(before, after)
+  if (!isCopy(before) || !isCopy(after) || Array.isArray(before) !== Array.isArray(after))
+    return false
+  if (!Array.isArray(before)) return haveOtherTexts(before as Keyed, after as Keyed)
+  const items = after as unknown[]
+  return before.length !== items.length || before.some((one, at) => hasOtherText(one, items[at]))
+}
+
+function isPlainValue(value: unknown): boolean {
+  return (
+    value === null ||
+    typeof value === 'string' ||
+    typeof value === 'boolean' ||
+    typeof value === 'number'
+  )
+}
+
+function isCopy(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 function copy(value: unknown, depth: number): unknown {
@@ -55,6 +101,23 @@ function copyKeyed(object: object, depth: number): Keyed {
   const values: unknown[] = keys.slice()
   for (let at = 0; at < keys.length; at++) values[at] = copy(object[keys[at] as never], depth)
   return { keys, values }
+}
+
+/** `copied` itself where the object is the same; otherwise a copy that shares with it what did not change. */
+function renewKeyed(object: object, copied: Keyed): Keyed {
+  const own = Object.keys(object)
+  const { keys } = copied
+  if (own.length !== keys.length) return copyKeyed(object, 0)
+  let values: unknown[] | undefined
+  for (let at = 0; at < own.length; at++) {
+    const key = own[at]
+    if (key !== keys[at]) return copyKeyed(object, 0)
+    const value = object[key as never]
+    if (isSame(value, copied.values[at])) continue
+    values ??= copied.values.slice()
+    values[at] = copy(value, 0)
+  }
+  return values === undefined ? copied : { keys, values }
 }
 
 function isSame(value: unknown, copied: unknown): boolean {

@@ -1,6 +1,6 @@
 import { Budget } from './budget.js'
 import { type Change, type Pending, writeChange } from './changes.js'
-import { encodeData, saysTheSame } from './codec.js'
+import { encodeData } from './codec.js'
 import {
   CLEAR_COOKIE_ORDER,
   type CookieOrder,
@@ -18,7 +18,7 @@ import { readData, type StoredSession } from './record.js'
 import { ended, readOnly, rotated } from './refusals.js'
 import type { Session } from './session.js'
 import { createSessionObject, type SessionHost } from './session-object.js'
-import { type Snapshot, takeSnapshot, textIfUnchanged } from './snapshot.js'
+import { SessionText } from './session-text.js'
 import type { MaybePromise, StoreKey } from './store.js'
 import type { VisitClient } from './visit-client.js'
 
@@ -54,7 +54,7 @@ export class Visit {
   pendingMaxAge: number | null | undefined
   /** A function given to `update` is at work on data of its own. */
   isUpdating = false
-  #snapshot: Snapshot | undefined
+  readonly #text = new SessionText()
   #id: StoreKey | undefined
   #failure: { readonly error: unknown } | undefined
   #operations: Operations | undefined
@@ -106,8 +106,7 @@ export class Visit {
   #read(): Record<string, unknown> {
     if (this.stored === undefined) return {}
     const data = readData(this.stored)
-    this.#snapshot = data && takeSnapshot(this.stored, data)
-    if (data !== undefined) return data
+    if (data !== undefined) return this.#text.remember(this.stored.text, data)
     this.engine.events.emit('corrupt', { id: this.stored.id, reason: 'corrupt' })
     this.kind = 'new'
     this.stored = undefined
@@ -124,8 +123,7 @@ export class Visit {
   /** The data as they stand, encoded; `{}` for none. Throws for data that cannot be stored. */
   presentText(): string {
     const { stored, session } = this
-    if (session === undefined) return stored?.text ?? '{}'
-    return textIfUnchanged(this.#snapshot, stored, session) ?? encodeData(session)
+    return session === undefined ? (stored?.text ?? '{}') : this.#text.of(session)
   }
 
   assertNotFailed(): void {
@@ -178,7 +176,7 @@ export class Visit {
   hasUnsavedChanges(): boolean {
     if (this.session === undefined) return false
     if (this.pendingMaxAge !== undefined && this.stored !== undefined) return true
-    return !saysTheSame(this.stored?.text ?? '{}', this.presentText())
+    return !this.#text.isStill(this.stored?.text ?? '{}', this.presentText())
   }
 
   persist(): MaybePromise<void> {
@@ -270,14 +268,15 @@ export class Visit {
     this.stored = stored
     if (this.session === undefined || stored.text === sent) return
     try {
-      rebaseData(this.session, { sent, fresh: stored.text })
+      const data = rebaseData(this.session, { sent, fresh: stored.text })
+      if (data !== undefined) this.#text.remember(stored.text, data)
     } catch (error) {
       this.fail(error)
     }
   }
 
   #persistNew(): MaybePromise<void> {
-    const text = encodeData(this.session as Session)
+    const text = this.presentText()
     if (text === '{}') return
     this.client.assertCanSetCookie()
     this.secret ??= this.engine.random.secret() as CookieSecret
@@ -288,7 +287,7 @@ export class Visit {
 
   #persistLoaded(stored: StoredSession): MaybePromise<void> {
     const pending = this.pending(stored)
-    if (pending.maxAge === undefined && saysTheSame(stored.text, pending.text)) return
+    if (pending.maxAge === undefined && this.#text.isStill(stored.text, pending.text)) return
     warnOfFixation(this.engine, pending)
     return chain(this.land(writeChange(pending), pending), () => undefined)
   }

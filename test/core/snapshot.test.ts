@@ -1,8 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeData, encodeData, saysTheSame } from '../../src/core/codec.js'
-import type { StoredSession } from '../../src/core/record.js'
-import { takeSnapshot, textIfUnchanged } from '../../src/core/snapshot.js'
+import {
+  renewSnapshot,
+  type Snapshot,
+  surelyDiffer,
+  takeSnapshot,
+} from '../../src/core/snapshot.js'
 import { memoryStore } from '../../src/stores/memory.js'
 import { createJar, createProcess } from './process.js'
 import { newSession, storedData } from './scene.js'
@@ -11,12 +15,16 @@ type Data = Record<string, unknown>
 
 /** What a request sees that reads `text`: a question whether its data are still that. */
 function opened(text: string): { data: Data; isUnchanged(other?: object): boolean } {
-  const stored = { text } as StoredSession
   const data = decodeData(text)
-  const snapshot = takeSnapshot(stored, data)
-  return {
-    data,
-    isUnchanged: (other = data) => textIfUnchanged(snapshot, stored, other) !== undefined,
+  const snapshot = takeSnapshot(text, data)
+  return { data, isUnchanged: (other = data) => isSnapshotOf(snapshot, other) }
+}
+
+function isSnapshotOf(snapshot: Snapshot, data: object): boolean {
+  try {
+    return renewSnapshot(snapshot, data) === snapshot
+  } catch {
+    return false
   }
 }
 
@@ -117,11 +125,66 @@ describe('data are never taken for others', () => {
     change(data)
     expect(isUnchanged()).toBe(false)
   })
+})
 
-  test('and another record of the same session has a snapshot of its own', () => {
-    const stored = { text: '{"n":1}' } as StoredSession
-    const snapshot = takeSnapshot(stored, { n: 1 })
-    expect(textIfUnchanged(snapshot, { ...stored, text: '{"n":2}' }, { n: 1 })).toBe(undefined)
+describe('a snapshot that is renewed', () => {
+  test('is that of the new data, whatever changed', () => {
+    const changed = fc.tuple(plain, fc.nat(), fc.oneof(odd, plain))
+    fc.assert(
+      fc.property(changed, plain, ([data, at, value], other) => {
+        const present = structuredClone(data)
+        const places = placesIn(present)
+        const [holder, key] = (places[at % places.length] ?? [present, 'a']) as [Data, string]
+        holder[key] = value
+        const first = takeSnapshot(encodeData(data), decodeData(encodeData(data)))
+        const renewed = renewSnapshot(first, present)
+        expect(renewed.text).toBe(renewed === first ? first.text : encodeData(present))
+        if (isSnapshotOf(renewed, other)) expect(encodeData(other)).toBe(renewed.text)
+        const isOdd = typeof value === 'object' && !isSnapshotOf(takeSnapshot('', present), present)
+        expect(isSnapshotOf(renewed, present)).toBe(!isOdd)
+        if (surelyDiffer(first, renewed)) expect(saysTheSame(first.text, renewed.text)).toBe(false)
+      }),
+      { numRuns: 20_000 },
+    )
+  })
+
+  test('shares with the one before what did not change', () => {
+    const data = { cart: [{ id: 1 }], n: 0 }
+    const before = takeSnapshot(encodeData(data), data)
+    data.n = 1
+    const after = renewSnapshot(before, data)
+    expect(after.text).toBe('{"cart":[{"id":1}],"n":1}')
+    expect(after.data.values[0]).toBe(before.data.values[0])
+  })
+
+  test('is not taken of what cannot be stored', () => {
+    const ring: Data = { n: 1 }
+    const snapshot = takeSnapshot('{"n":1}', ring)
+    Object.assign(ring, { left: ring, right: ring })
+    expect(() => renewSnapshot(snapshot, ring)).toThrow()
+  })
+
+  test.each<[string, (data: Data) => unknown]>([
+    ['another number', (data) => Object.assign(data, { n: 2 })],
+    ['a key more', (data) => Object.assign(data, { more: 1 })],
+    ['a key less', (data) => delete data.n],
+    ['an item more', (data) => (data.list as unknown[]).push({})],
+    [
+      'another value deep inside',
+      (data) => Object.assign((data.list as Data[])[0] as Data, { x: 2 }),
+    ],
+  ])('is known to say something else without a look at its text: %s', (_, change) => {
+    const text = '{"n":1,"list":[{"x":1}]}'
+    const data = decodeData(text)
+    const before = takeSnapshot(text, data)
+    change(data)
+    expect(surelyDiffer(before, renewSnapshot(before, data))).toBe(true)
+  })
+
+  test('is not taken for another for a key without a value, or for the order of its keys', () => {
+    const before = takeSnapshot('{"n":1,"m":2}', { n: 1, m: 2 })
+    expect(surelyDiffer(before, renewSnapshot(before, { n: 1, m: 2, x: undefined }))).toBe(false)
+    expect(surelyDiffer(before, renewSnapshot(before, { m: 2, n: 1 }))).toBe(false)
   })
 })
 
