@@ -1,18 +1,52 @@
 import type { Budget } from './budget.js'
 import type { Change } from './changes.js'
+import type { Waiting } from './patience.js'
 import type { StoredSession } from './record.js'
 import type { StoreKey } from './store.js'
 
-/** One change on its way, and who waits for it. */
-export interface Entry {
+/** One change on its way, and who waits for it. No closures in its properties (decision 025). */
+export class Entry implements Waiting {
+  readonly lane: Lane
   readonly change: Change
   readonly budget: Budget
   /** When it was queued, on the lane's own count. */
   readonly order: number
-  tries: number
+  tries = 0
   outcome: { readonly stored: StoredSession } | { readonly error: unknown } | undefined
-  settled: (() => void) | undefined
-  timer: ReturnType<typeof setTimeout> | undefined
+  until = 0
+  place = -1
+  #resolve: ((stored: StoredSession) => void) | undefined
+  #reject: ((error: unknown) => void) | undefined
+
+  constructor(lane: Lane, change: Change, budget: Budget) {
+    lane.count += 1
+    this.lane = lane
+    this.change = change
+    this.budget = budget
+    this.order = lane.count
+    this.outcome = undefined
+  }
+
+  /** What became of it: its record, or its error thrown. */
+  get result(): StoredSession {
+    const outcome = this.outcome as NonNullable<Entry['outcome']>
+    if ('error' in outcome) throw outcome.error
+    return outcome.stored
+  }
+
+  /** The result, as soon as there is one. To be asked for once, and before. */
+  later(): Promise<StoredSession> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  settle(outcome: NonNullable<Entry['outcome']>): void {
+    this.outcome = outcome
+    if ('error' in outcome) this.#reject?.(outcome.error)
+    else this.#resolve?.(outcome.stored)
+  }
 }
 
 /** The changes of one session that are under way in this process. */
@@ -22,6 +56,8 @@ export interface Lane {
   isBusy: boolean
   /** Counts queueing and sending, so that an answer can be told newer than a question. */
   count: number
+  /** The count when the call that is under way was sent. */
+  sentAt: number
   current: StoredSession | undefined
   /** The count when the call that answered `current` was sent. */
   currentSentAt: number
@@ -35,27 +71,9 @@ export function createLane(id: StoreKey): Lane {
     entries: [],
     isBusy: false,
     count: 0,
+    sentAt: 0,
     current: undefined,
     currentSentAt: 0,
     sent: [],
   }
-}
-
-export function createEntry(change: Change, budget: Budget, order: number): Entry {
-  return {
-    change,
-    budget,
-    order,
-    tries: 0,
-    outcome: undefined,
-    settled: undefined,
-    timer: undefined,
-  }
-}
-
-/** What became of an entry that was settled: its record, or its error thrown. */
-export function resultOf(entry: Entry): StoredSession {
-  const outcome = entry.outcome as NonNullable<Entry['outcome']>
-  if ('error' in outcome) throw outcome.error
-  return outcome.stored
 }

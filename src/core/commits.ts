@@ -1,12 +1,13 @@
 import type { Budget } from './budget.js'
 import type { Change, Draft } from './changes.js'
-import { createEntry, createLane, type Entry, type Lane, resultOf } from './commit-queue.js'
+import { createLane, Entry, type Lane } from './commit-queue.js'
 import type { EventHub } from './events.js'
 import { isPromise } from './maybe.js'
+import { Patience } from './patience.js'
 import type { Random } from './random.js'
 import { encodePayload, readData, readRecord, type StoredSession } from './record.js'
 import { contention, ended, rotated, tooLarge, unknownOutcome } from './refusals.js'
-import type { MaybePromise, SessionRecord, WriteResult } from './store.js'
+import type { EndReason, MaybePromise, SessionRecord, WriteResult } from './store.js'
 import { notSent, type StoreCall } from './store-calls.js'
 import { type Deadlines, deadlinesOf, SUPERSEDED_FOR, type Timeouts } from './timing.js'
 import { UnderWay } from './under-way.js'
@@ -36,28 +37,21 @@ const MOST_TRIES = 1000
 /** Room for the answer of a last try, so that contention is told from a store that does not answer. */
 const LAST_ANSWER_GRACE = 50
 
+const NOBODY: readonly Entry[] = Object.freeze([])
+
 export function createCommits(options: CommitsOptions): Commits {
   const { callStore, events, random, timeouts, maxPayloadBytes, now } = options
   const lanes = new UnderWay<Lane>()
+  const patience = new Patience<Entry>(expire)
 
   function commit(change: Change, budget: Budget): MaybePromise<StoredSession> {
     const lane = lanes.find(change.base.id) ?? lanes.add(createLane(change.base.id))
-    const entry = createEntry(change, budget, ++lane.count)
+    const entry = new Entry(lane, change, budget)
     lane.entries.push(entry)
     if (!lane.isBusy) drive(lane)
-    if (entry.outcome !== undefined) return resultOf(entry)
-    return budget.spend(
-      new Promise<StoredSession>((resolve, reject) => {
-        entry.timer = setTimeout(() => expire(lane, entry), budget.left())
-        entry.settled = () => {
-          try {
-            resolve(resultOf(entry))
-          } catch (error) {
-            reject(error)
-          }
-        }
-      }),
-    )
+    if (entry.outcome !== undefined) return entry.result
+    patience.add(entry, budget.left())
+    return budget.spend(entry.later())
   }
 
   /** Works until the lane is empty or an answer has to be waited for. */
@@ -66,36 +60,30 @@ export function createCommits(options: CommitsOptions): Commits {
     for (;;) {
       const step = nextStep(lane)
       if (step === undefined) break
-      const { asked, send, onAnswer } = step
-      const onError = (error: unknown): void => {
-        lane.current = undefined
-        lane.currentSentAt = 0
-        for (const entry of asked) fail(lane, entry, error)
-      }
-      lane.sent = step.sent
+      lane.sent = step.write === undefined ? NOBODY : step.asked
       lane.count += 1
-      const sentAt = lane.count
+      lane.sentAt = lane.count
       let answer: MaybePromise<unknown>
       try {
-        answer = send(Math.max(...asked.map(patienceOf)))
+        answer = send(lane, step)
       } catch (error) {
-        onError(error)
+        refuse(lane, step, error)
         continue
       }
       if (isPromise(answer)) {
         answer.then(
           (value) => {
-            onAnswer(value, sentAt)
+            hear(lane, step, value)
             drive(lane)
           },
           (error: unknown) => {
-            onError(error)
+            refuse(lane, step, error)
             drive(lane)
           },
         )
         return
       }
-      onAnswer(answer, sentAt)
+      hear(lane, step, answer)
     }
     lane.isBusy = false
     lanes.remove(lane)
@@ -104,10 +92,42 @@ export function createCommits(options: CommitsOptions): Commits {
   interface Step {
     /** Whom the answer concerns. */
     readonly asked: readonly Entry[]
-    /** Whose change travels with it, and may have been stored though no answer comes. */
-    readonly sent: readonly Entry[]
-    readonly send: (milliseconds: number) => MaybePromise<unknown>
-    readonly onAnswer: (answer: unknown, sentAt: number) => void
+    /** What is written, where the store is not only asked. */
+    readonly write?: {
+      readonly record: SessionRecord
+      readonly stored: StoredSession
+      readonly time: number
+      readonly ends: EndReason | undefined
+    }
+  }
+
+  function send(lane: Lane, { asked, write }: Step): MaybePromise<unknown> {
+    const milliseconds = patienceOf(asked)
+    if (write === undefined) {
+      return callStore('load', milliseconds, (store) => store.load(lane.id, now()))
+    }
+    const { version } = lane.current as StoredSession
+    return callStore('update', milliseconds, (store) =>
+      store.update(lane.id, write.record, version, write.time, write.ends),
+    )
+  }
+
+  function hear(lane: Lane, { asked, write }: Step, answer: unknown): void {
+    const { outcome, record } = (answer ?? {}) as Partial<WriteResult & { record: SessionRecord }>
+    if (write === undefined) {
+      meet(lane, asked, answer as SessionRecord | undefined)
+    } else if (outcome === 'updated') {
+      accept(lane, write.stored)
+      for (const entry of asked) succeed(lane, entry, write.stored)
+    } else {
+      meet(lane, asked, outcome === 'conflict' ? record : undefined)
+    }
+  }
+
+  function refuse(lane: Lane, { asked }: Step, error: unknown): void {
+    lane.current = undefined
+    lane.currentSentAt = 0
+    for (const entry of asked) fail(lane, entry, error)
   }
 
   function nextStep(lane: Lane): Step | undefined {
@@ -183,68 +203,38 @@ export function createCommits(options: CommitsOptions): Commits {
       lastSeenAt,
       ...deadlines,
     }
-    for (const entry of batch) entry.tries += 1
-    return {
-      asked: batch,
-      sent: batch,
-      send: (milliseconds) =>
-        callStore('update', milliseconds, (store) =>
-          store.update(lane.id, record, current.version, time, draft.ends),
-        ),
-      onAnswer(value, sentAt) {
-        const answer = value as WriteResult | undefined
-        if (answer?.outcome === 'updated') {
-          const stored: StoredSession = {
-            id: lane.id,
-            version: record.version,
-            meta: draft.meta,
-            text: draft.text,
-            lastSeenAt,
-            ...deadlines,
-          }
-          accept(lane, stored, sentAt)
-          for (const entry of batch) succeed(lane, entry, stored)
-        } else if (answer?.outcome === 'conflict') {
-          meet(lane, batch, answer.record, sentAt)
-        } else {
-          meet(lane, batch, undefined, sentAt)
-        }
-      },
+    const stored: StoredSession = {
+      id: lane.id,
+      version: record.version,
+      meta: draft.meta,
+      text: draft.text,
+      lastSeenAt,
+      ...deadlines,
     }
+    for (const entry of batch) entry.tries += 1
+    return { asked: batch, write: { record, stored, time, ends: draft.ends } }
   }
 
   /** Looks at the record once more, where an older one is not good enough to refuse or to leave things as they are. */
   function checkStep(lane: Lane): Step {
-    const asked = [...lane.entries]
-    return {
-      asked,
-      sent: [],
-      send: (milliseconds) =>
-        callStore('load', milliseconds, (store) => store.load(lane.id, now())),
-      onAnswer: (record, sentAt) => meet(lane, asked, record as SessionRecord | undefined, sentAt),
-    }
+    return { asked: [...lane.entries] }
   }
 
   /** Goes on with the record that stands in the store, or gives up where there is none. */
-  function meet(
-    lane: Lane,
-    batch: readonly Entry[],
-    record: SessionRecord | undefined,
-    sentAt: number,
-  ): void {
+  function meet(lane: Lane, batch: readonly Entry[], record: SessionRecord | undefined): void {
     const stored = record === undefined ? undefined : readRecord(lane.id, record)
     if (typeof stored !== 'object' || readData(stored) === undefined) {
       lane.current = undefined
       lane.currentSentAt = 0
       for (const entry of batch) fail(lane, entry, ended())
     } else {
-      accept(lane, stored, sentAt)
+      accept(lane, stored)
     }
   }
 
-  function accept(lane: Lane, stored: StoredSession, sentAt: number): void {
+  function accept(lane: Lane, stored: StoredSession): void {
     lane.current = stored
-    lane.currentSentAt = sentAt
+    lane.currentSentAt = lane.sentAt
   }
 
   function succeed(lane: Lane, entry: Entry, stored: StoredSession): void {
@@ -259,19 +249,19 @@ export function createCommits(options: CommitsOptions): Commits {
 
   function settle(lane: Lane, entry: Entry, outcome: NonNullable<Entry['outcome']>): boolean {
     if (entry.outcome !== undefined) return false
-    entry.outcome = outcome
-    clearTimeout(entry.timer)
+    patience.drop(entry)
     lane.entries = lane.entries.filter((other) => other !== entry)
-    entry.settled?.()
+    entry.settle(outcome)
     return true
   }
 
-  function expire(lane: Lane, entry: Entry): void {
+  function expire(entry: Entry): void {
+    const { lane } = entry
     if (!lane.sent.includes(entry)) {
       fail(lane, entry, notSent('update'))
     } else if (entry.tries > 1) {
       entry.tries = 1
-      entry.timer = setTimeout(() => expire(lane, entry), LAST_ANSWER_GRACE)
+      patience.add(entry, LAST_ANSWER_GRACE)
     } else {
       fail(lane, entry, unknownOutcome())
     }
@@ -288,8 +278,12 @@ export function createCommits(options: CommitsOptions): Commits {
 }
 
 /** How long to wait for an answer. After a conflict a little longer, so that the last one is still heard. */
-function patienceOf({ budget, tries }: Entry): number {
-  return budget.left() + (tries > 1 ? LAST_ANSWER_GRACE : 0)
+function patienceOf(asked: readonly Entry[]): number {
+  let longest = 0
+  for (const { budget, tries } of asked) {
+    longest = Math.max(longest, budget.left() + (tries > 1 ? LAST_ANSWER_GRACE : 0))
+  }
+  return longest
 }
 
 function isSame(draft: Draft, current: StoredSession): boolean {

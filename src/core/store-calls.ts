@@ -3,6 +3,7 @@ import { isSessionError, SessionError } from './errors.js'
 import type { EventHub } from './events.js'
 import { jittered } from './jitter.js'
 import { isPromise } from './maybe.js'
+import { Patience, type Waiting } from './patience.js'
 import type { MaybePromise, SessionStore } from './store.js'
 
 /**
@@ -44,6 +45,8 @@ const PAUSE = 50
 
 export function createStoreCall(options: StoreCallOptions): StoreCall {
   const { store, events, breaker, storeBudget } = options
+  // After the process was busy, answers lie unread in its sockets: they are looked at before any is given up.
+  const patience = new Patience<WaitingCall>((call) => setImmediate(() => onLate(call)))
 
   return function callStore(operation, milliseconds, invoke) {
     if (milliseconds <= 0) throw report(operation, notSent(operation))
@@ -62,66 +65,73 @@ export function createStoreCall(options: StoreCallOptions): StoreCall {
       noteAnswer(operation)
       return answer
     }
-    return wait({ operation, milliseconds, invoke, answer, sentAt })
+    return wait({ operation, milliseconds, invoke, sentAt }, answer)
   }
 
-  function wait<T>(call: WaitingCall<T>): Promise<T> {
-    const { operation, milliseconds, invoke } = call
-    let { sentAt } = call
-    let mayRepeat = isRepeatable(operation)
-    /** What the call will end with, while it waits to be repeated. */
-    let lastError: SessionError | undefined
-    let isOver = false
-
-    return new Promise<T>((resolve, reject) => {
-      // After the process was busy, answers lie unread in its sockets: they are looked at before any is given up.
-      const timer = setTimeout(() => setImmediate(onLate), milliseconds)
-      call.answer.then(onAnswer, onError)
-
-      function onAnswer(value: T): void {
-        if (isOver) return
-        isOver = true
-        clearTimeout(timer)
-        noteAnswer(operation)
-        resolve(value)
-      }
-
-      function onError(error: unknown): void {
-        if (isOver) return
-        lastError = failed(operation, error, sentAt)
-        if (mayRepeat) setTimeout(repeat, jittered(PAUSE, 1 / 2))
-        else giveUp(lastError)
-        mayRepeat = false
-      }
-
-      function repeat(): void {
-        if (isOver) return
-        if (!breaker.isClosed && !breaker.admits()) {
-          giveUp(lastError)
-          return
-        }
-        lastError = undefined
-        sentAt = breaker.answers
-        try {
-          const answer = invoke(store)
-          if (isPromise(answer)) answer.then(onAnswer, onError)
-          else onAnswer(answer)
-        } catch (error) {
-          onError(error)
-        }
-      }
-
-      function onLate(): void {
-        if (isOver) return
-        giveUp(lastError ?? unanswered(operation, milliseconds, sentAt))
-      }
-
-      function giveUp(error: unknown): void {
-        isOver = true
-        clearTimeout(timer)
-        reject(error)
-      }
+  function wait<T>(start: CallStart, answer: PromiseLike<T>): Promise<T> {
+    const call = new WaitingCall(start)
+    const promise = new Promise<T>((resolve, reject) => {
+      call.resolve = resolve as (value: unknown) => void
+      call.reject = reject
     })
+    patience.add(call, call.milliseconds)
+    hear(call, answer)
+    return promise
+  }
+
+  function hear(call: WaitingCall, answer: PromiseLike<unknown>): void {
+    answer.then(
+      (value) => onAnswer(call, value),
+      (error: unknown) => onError(call, error),
+    )
+  }
+
+  function onAnswer(call: WaitingCall, value: unknown): void {
+    if (!end(call)) return
+    noteAnswer(call.operation)
+    call.resolve(value)
+  }
+
+  function onError(call: WaitingCall, error: unknown): void {
+    if (call.isOver) return
+    call.lastError = failed(call.operation, error, call.sentAt)
+    if (call.mayRepeat) setTimeout(() => repeat(call), jittered(PAUSE, 1 / 2))
+    else giveUp(call, call.lastError)
+    call.mayRepeat = false
+  }
+
+  function repeat(call: WaitingCall): void {
+    if (call.isOver) return
+    if (!breaker.isClosed && !breaker.admits()) {
+      giveUp(call, call.lastError)
+      return
+    }
+    call.lastError = undefined
+    call.sentAt = breaker.answers
+    try {
+      const answer = call.invoke(store)
+      if (isPromise(answer)) hear(call, answer)
+      else onAnswer(call, answer)
+    } catch (error) {
+      onError(call, error)
+    }
+  }
+
+  function onLate(call: WaitingCall): void {
+    if (call.isOver) return
+    const { operation, milliseconds, sentAt } = call
+    giveUp(call, call.lastError ?? unanswered(operation, milliseconds, sentAt))
+  }
+
+  function giveUp(call: WaitingCall, error: unknown): void {
+    if (end(call)) call.reject(error)
+  }
+
+  function end(call: WaitingCall): boolean {
+    if (call.isOver) return false
+    call.isOver = true
+    patience.drop(call)
+    return true
   }
 
   function noteAnswer(operation: StoreOperation): void {
@@ -157,12 +167,38 @@ export function createStoreCall(options: StoreCallOptions): StoreCall {
   }
 }
 
-interface WaitingCall<T> {
+interface CallStart {
   readonly operation: StoreOperation
   readonly milliseconds: number
-  readonly invoke: (store: SessionStore) => MaybePromise<T>
-  readonly answer: PromiseLike<T>
+  readonly invoke: (store: SessionStore) => unknown
   readonly sentAt: number
+}
+
+/**
+ * No closures in its properties: an object that is closed over by one of its own is kept by V8's young collections, and
+ * with it whatever came after (decision 025).
+ */
+class WaitingCall implements Waiting {
+  until = 0
+  place = -1
+  readonly operation: StoreOperation
+  readonly milliseconds: number
+  readonly invoke: (store: SessionStore) => unknown
+  sentAt: number
+  mayRepeat: boolean
+  /** What the call will end with, while it waits to be repeated. */
+  lastError: SessionError | undefined
+  isOver = false
+  resolve!: (value: unknown) => void
+  reject!: (error: unknown) => void
+
+  constructor({ operation, milliseconds, invoke, sentAt }: CallStart) {
+    this.operation = operation
+    this.milliseconds = milliseconds
+    this.invoke = invoke
+    this.sentAt = sentAt
+    this.mayRepeat = isRepeatable(operation)
+  }
 }
 
 /** What is meant for a store that is down goes past the breaker, and its failure is no news. */

@@ -43,8 +43,8 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   },
   'a change whose outcome is unknown is sent again (Q14)': {
     file: 'commits.ts',
-    text: 'for (const entry of asked) fail(lane, entry, error)\n      }\n      lane.sent',
-    by: 'for (const entry of asked) if (entry.tries !== 1) fail(lane, entry, error)\n      }\n      lane.sent',
+    text: 'for (const entry of asked) fail(lane, entry, error)',
+    by: 'for (const entry of asked) if (entry.tries !== 1) fail(lane, entry, error)',
   },
   'a failed load counts as anonymous': {
     file: 'open-visit.ts',
