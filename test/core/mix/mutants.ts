@@ -64,12 +64,12 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   },
   'regenerate leaves the old session': {
     file: 'changes.ts',
-    text: "return { meta: stub, text: '{}', isEnded: true }",
+    text: "return { meta: stub, text: '{}', ends: plan.reason }",
     by: 'return { meta, text }',
   },
   'an unconfirmed sign-out is forgotten (Q22)': {
     file: 'endings.ts',
-    text: 'engine.tombstones.add(stored.id)',
+    text: 'engine.tombstones.add(stored.id, reason)',
     by: '',
   },
   'a sign-in does not look for a revocation (Q19)': {
