@@ -8,6 +8,7 @@ import {
 import { createChanges } from './postgres/changes.js'
 import { type PostgresPool, toClient } from './postgres/client.js'
 import { createDatabase } from './postgres/database.js'
+import { createFeed } from './postgres/feed.js'
 import { batchStatements, ddl, statements, toArray, WINDOW } from './postgres/tables.js'
 import { createBatches } from './sql/batches.js'
 import { assertName } from './sql/names.js'
@@ -36,6 +37,12 @@ export interface PostgresStoreOptions extends PostgresSchemaOptions {
    * that hangs does not keep its place in the pool. Default 2000: twice what a request waits for its store.
    */
   readonly timeout?: number | undefined
+  /**
+   * Tells every process of each change at once (LISTEN/NOTIFY), which the near cache and live sign-out need: the store has
+   * `watch` then. Say it in all processes that share the tables: changes of one that does not are not told. It makes
+   * changes dearer, see docs/stores/postgres.md. Default false.
+   */
+  readonly feed?: boolean | undefined
 }
 
 export interface PostgresSchemaOptions {
@@ -65,16 +72,23 @@ export function postgresSchema(options: PostgresSchemaOptions = {}): string {
  */
 export function postgresStore(options: PostgresStoreOptions): SessionStore {
   const { pool, schema, table = TABLE, timeout = 2000 } = checked(options)
-  const { createTable = true, prepare, unlogged = false } = options
+  const { createTable = true, prepare, unlogged = false, feed: isTold = false } = options
   const names = { schema, table }
-  const sql = statements(names)
+  const sql = statements(names, isTold)
   const settings = { names, timeout, createTable, prepare, unlogged }
   const client = toClient(pool, timeout)
   const database = createDatabase(client, settings)
   const { read, change, ping, close } = database
-  const { swaps, creations } = batchStatements(names)
-  const swap = createChanges(database, swaps)
-  const createOne = createChanges(database, creations)
+  const { listen } = client
+  if (isTold && listen === undefined) {
+    throw mistake(
+      'cannot listen with this pool, which does not say how it makes connections: leave feed out, or hand in a Pool of pg itself',
+    )
+  }
+  const feed = isTold && listen ? createFeed({ listen, database, names }) : undefined
+  const { swaps, creations } = batchStatements(names, isTold)
+  const swap = createChanges(database, swaps, feed?.channel)
+  const createOne = createChanges(database, creations, feed?.channel)
   const readRow = createReads(async (keys) => {
     const { rows } = await read(sql.load, [toArray(keys)])
     return rows as unknown as readonly Row[]
@@ -109,12 +123,14 @@ export function postgresStore(options: PostgresStoreOptions): SessionStore {
 
     create: (key, record, now) => createOne({ key, record, expected: null, now }),
 
-    async update(key, record, expected, now) {
-      if (await swap({ key, record, expected, now })) return UPDATED
+    async update(key, record, expected, now, ends) {
+      if (await swap({ key, record, expected, now, ends })) return UPDATED
       const found = aliveAt(now, await readRow(key))
       if (found?.version !== expected) return refused(found)
       // Somebody held it. By itself, it can wait for that.
-      const { count } = await change(sql.update, [...toRow(key, record), expected, now])
+      const values = [...toRow(key, record), expected, now]
+      if (feed) values.push(await feed.channel(), ends ?? null)
+      const { count } = await change(sql.update, values)
       return count === 1 ? UPDATED : refusal(key, expected, now)
     },
 
@@ -124,8 +140,9 @@ export function postgresStore(options: PostgresStoreOptions): SessionStore {
       return count === 1 ? UPDATED : refusal(key, expectedVersion, now)
     },
 
-    async delete(key, now) {
-      const { rows } = await change(sql.delete, [key])
+    async delete(key, now, reason) {
+      const told = feed ? [await feed.channel(), reason ?? null] : []
+      const { rows } = await change(sql.delete, [key, ...told])
       return rows.length > 0 && Number(rows[0]?.[0]) > now
     },
 
@@ -140,7 +157,8 @@ export function postgresStore(options: PostgresStoreOptions): SessionStore {
     async deleteByUser(userId, { except, mark, now }) {
       // Committed before the sessions are looked up: of a sign-in meanwhile, one of the two steps sees the other (Q19).
       await change(sql.mark, [userId, mark.value, mark.expiresAt])
-      const { rows } = await change(sql.endUser, [userId, now, toArray(except)])
+      const told = feed ? [await feed.channel()] : []
+      const { rows } = await change(sql.endUser, [userId, now, toArray(except), ...told])
       return rows.map(([key]) => key as StoreKey)
     },
 
@@ -159,9 +177,14 @@ export function postgresStore(options: PostgresStoreOptions): SessionStore {
       return count
     },
 
+    ...(feed && { watch: feed.watch }),
     ping,
     ...(client.renew && { reconnect: client.renew }),
-    close,
+
+    close() {
+      feed?.close()
+      close()
+    },
   }
 }
 
@@ -177,14 +200,14 @@ function checked(options: PostgresStoreOptions): PostgresStoreOptions {
   if (typeof options !== 'object' || options === null) {
     throw new TypeError('postgresStore takes an object: postgresStore({ pool })')
   }
-  const { pool, schema, table, createTable, prepare, timeout, unlogged, ...others } = options
+  const { pool, schema, table, createTable, prepare, timeout, unlogged, feed, ...others } = options
   for (const name of Object.keys(others)) {
     throw mistake(
-      `has no option "${name}": it takes pool, schema, table, createTable, unlogged, prepare and timeout`,
+      `has no option "${name}": it takes pool, schema, table, createTable, unlogged, prepare, timeout and feed`,
     )
   }
   checkNames(options)
-  for (const [name, value] of Object.entries({ createTable, prepare, unlogged })) {
+  for (const [name, value] of Object.entries({ createTable, prepare, unlogged, feed })) {
     if (value !== undefined && typeof value !== 'boolean') {
       throw mistake(`needs true or false as ${name}, not '${String(value)}'`)
     }

@@ -114,6 +114,11 @@ export async function ask(
   }
 }
 
+/** From now on the server counts statements, in `pg_stat_statements`. Test files that say so at once wait for each other. */
+export async function countStatements(port: number): Promise<void> {
+  await ask(port, 'SELECT pg_advisory_lock(1); CREATE EXTENSION IF NOT EXISTS pg_stat_statements')
+}
+
 export function login(port: number) {
   return { host: '127.0.0.1', port, user: 'postgres', database: 'postgres' }
 }

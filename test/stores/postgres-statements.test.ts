@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { postgresStore } from '../../src/stores/postgres.js'
 import { openSite } from '../promises/harness.js'
 import * as bouncer from '../servers/pgbouncer.js'
-import { ask, login, missing } from '../servers/postgres.js'
+import { ask, countStatements, login, missing } from '../servers/postgres.js'
 import { sharedServer } from '../servers/shared.js'
 import { gatedPool, openGate } from './postgres/hooks.js'
 import { emptySchema, HOUR, KINDS, key, NOW, openStore, record } from './postgres/opening.js'
@@ -13,7 +13,7 @@ describe.skipIf(missing() !== undefined)('statements', () => {
   let port: number
   beforeAll(async () => {
     port = (await sharedServer('postgres')).port
-    await ask(port, 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements')
+    await countStatements(port)
   })
 
   describe('counted by the server', () => {

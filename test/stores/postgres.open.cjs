@@ -1,8 +1,8 @@
 'use strict'
 
-exports.open = (load, { port, client, schema }) => {
+exports.open = (load, { port, client, schema, feed }) => {
   const { pool, close } = exports.openPool({ port, client })
-  const store = load('postgres').postgresStore({ pool, schema, timeout: 10_000 })
+  const store = load('postgres').postgresStore({ pool, schema, feed, timeout: 10_000 })
   return { store, close }
 }
 

@@ -26,11 +26,13 @@ function rig(name: string, server: 'postgres' | 'pgbouncer', client: 'pg' | 'pos
     async prepare() {
       const { port } = await sharedServer(server)
       const { schema, remove } = await newSchema(port)
-      return { settings: { port, client, schema }, remove }
+      // A pooler that hands connections around is not in the way of sessions, but of the feed.
+      const feed = server === 'postgres'
+      return { settings: { port, client, schema, feed }, remove }
     },
-    open({ port, client, schema }) {
+    open({ port, client, schema, feed }) {
       const { pool, close } = openPool({ port, client })
-      return { store: postgresStore({ pool, schema }), close }
+      return { store: postgresStore({ pool, schema, feed }), close }
     },
     opener: 'postgres.open.cjs',
   }

@@ -7,7 +7,7 @@ import type { SessionStore, StoreKey } from '../../src/core/store.js'
 import { type PostgresPool, postgresStore } from '../../src/stores/postgres.js'
 import { notRun } from '../not-run.js'
 import * as bouncer from '../servers/pgbouncer.js'
-import { ask, login, missing } from '../servers/postgres.js'
+import { countStatements, login, missing } from '../servers/postgres.js'
 import { startProxy } from '../servers/proxy.js'
 import { sharedServer } from '../servers/shared.js'
 import {
@@ -18,6 +18,7 @@ import {
   loseReplyOf,
   openGate,
 } from './postgres/hooks.js'
+import { killListeners } from './postgres/listeners.js'
 import { KINDS, type Kind } from './postgres/opening.js'
 import { newSchema } from './postgres/schemas.js'
 
@@ -27,11 +28,11 @@ describe.skipIf(missing() !== undefined)('postgres', () => {
   let port: number
   beforeAll(async () => {
     port = (await sharedServer('postgres')).port
-    await ask(port, 'CREATE EXTENSION IF NOT EXISTS pg_stat_statements')
+    await countStatements(port)
   })
 
   describe.each(KINDS)('with a pool of %s', (kind) => {
-    testSessionStore({ test, open: () => openIn(port, kind) })
+    testSessionStore({ test, open: () => openIn(port, kind, { feed: true }) })
   })
 
   describe.each(KINDS)('with a hand on each statement of %s', (kind) => {
@@ -49,13 +50,14 @@ describe.skipIf(bouncer.missing() !== undefined)('postgres behind PgBouncer', ()
 })
 
 /** A store on ten connections, in a schema of its own. */
-async function openIn(port: number, kind: Kind): Promise<OpenedStore> {
+async function openIn(port: number, kind: Kind, { feed = false } = {}): Promise<OpenedStore> {
   const { schema, remove } = await newSchema(port)
-  const { pool, end } = openPool(kind, port, 10)
-  const reopen = (): SessionStore => postgresStore({ pool, schema })
+  const { pool, end } = openPool(kind, port, 10, { name: schema })
+  const reopen = (): SessionStore => postgresStore({ pool, schema, feed })
   return {
     store: reopen(),
     reopen,
+    cutFeed: () => killListeners(port, schema),
     async done() {
       await end()
       await remove()
@@ -68,7 +70,7 @@ async function openHeld(port: number, kind: Kind): Promise<OpenedStore> {
   const { schema, remove } = await newSchema(port)
   const proxy = await startProxy(port)
   const gate = openGate()
-  const held = openPool(kind, proxy.port, 1, gate)
+  const held = openPool(kind, proxy.port, 1, { gate })
   const others = openPool(kind, port, 5)
   const store = postgresStore({ pool: held.pool, schema })
   const intercept: EngineHooks['intercept'] = (around) => {
@@ -107,12 +109,12 @@ function openPool(
   kind: Kind,
   port: number,
   max: number,
-  gate?: Gate,
+  { gate, name = '' }: { gate?: Gate; name?: string } = {},
 ): { pool: PostgresPool; end: () => Promise<void> } {
   if (kind === 'pg') {
-    const pool = new pg.Pool({ ...login(port), max })
+    const pool = new pg.Pool({ ...login(port), max, application_name: name })
     return { pool: gate ? gatedPool(pool, gate) : pool, end: () => pool.end() }
   }
-  const sql = postgres({ ...login(port), max })
+  const sql = postgres({ ...login(port), max, connection: { application_name: name } })
   return { pool: gate ? gatedSql(sql, gate) : sql, end: () => sql.end({ timeout: 1 }) }
 }

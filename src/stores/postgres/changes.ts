@@ -1,10 +1,9 @@
 import { isSessionError } from '../../core/errors.js'
-import type { SessionRecord, StoreKey } from '../../core/store.js'
+import type { EndReason, MaybePromise, SessionRecord, StoreKey } from '../../core/store.js'
 import { createBatches } from '../sql/batches.js'
 import { toRow } from '../sql/rows.js'
 import type { Database } from './database.js'
 import type { Statement, Value } from './statement.js'
-import { ROW_LENGTH } from './tables.js'
 import { isOfOneRow } from './trouble.js'
 
 export interface Change {
@@ -12,6 +11,8 @@ export interface Change {
   readonly record: SessionRecord
   readonly expected: string | null
   readonly now: number
+  /** For the feed. */
+  readonly ends?: EndReason | undefined
 }
 
 const MOST = 32
@@ -25,12 +26,17 @@ const MOST_TEXT = 1_000_000
 export function createChanges(
   { change }: Pick<Database, 'change'>,
   statementFor: (count: number) => Statement,
+  /** That of the feed, where there is one. */
+  channel: (() => MaybePromise<string>) | undefined,
 ): (change: Change) => Promise<boolean> {
   async function made(changes: readonly Change[]): Promise<ReadonlySet<unknown>> {
     // Few different statements: the rest is filled with rows that no key is equal to.
     const count = 2 ** Math.ceil(Math.log2(changes.length))
-    const values = changes.flatMap(toValues)
-    while (values.length < count * ROW_LENGTH) values.push(null)
+    const rowsOfValues = changes.map((one) => toValues(one, channel !== undefined))
+    const values = rowsOfValues.flat()
+    const wanted = count * (rowsOfValues[0] as Value[]).length
+    while (values.length < wanted) values.push(null)
+    if (channel !== undefined) values.push(await channel())
     const { rows } = await change(statementFor(count), values)
     return new Set(rows.map(([key]) => key))
   }
@@ -59,6 +65,7 @@ export function createChanges(
   })
 }
 
-function toValues({ key, record, expected, now }: Change): Value[] {
-  return [...toRow(key, record), expected, now]
+function toValues({ key, record, expected, now, ends }: Change, isTold: boolean): Value[] {
+  const values = [...toRow(key, record), expected, now]
+  return isTold ? [...values, ends ?? null] : values
 }

@@ -27,6 +27,8 @@ export interface Database {
   read(statement: Statement, values: readonly Value[]): Promise<Answer>
   /** Sends a change; once more only where it surely was not executed. */
   change(statement: Statement, values: readonly Value[]): Promise<Answer>
+  /** An error of a connection on which nothing was changed, in words. */
+  explain(error: unknown): Error
   ping(): Promise<PingResult>
   close(): void
 }
@@ -123,6 +125,9 @@ export function createDatabase(client: Client, options: DatabaseOptions): Databa
       if (!isReady) await ready()
       return ask(statement, values, false)
     },
+
+    explain: (error) =>
+      explain({ error, isSent: false }, { isRead: true, timeout, sessions, marks }),
 
     async ping() {
       let found: Findings | undefined

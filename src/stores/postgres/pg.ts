@@ -1,3 +1,4 @@
+import { pgListen } from './pg-listening.js'
 import type { Answer, Client, Failure } from './statement.js'
 import { givenUp, isBroken } from './trouble.js'
 
@@ -46,6 +47,8 @@ export function asPgPool(value: unknown, timeout: number): Client | undefined {
   if (pool.listenerCount('error') === 0) pool.on('error', ignore)
 
   return {
+    listen: pgListen(pool, timeout),
+
     send({ text, name }, values) {
       return new Promise<Answer | Failure>((resolve) => {
         let release: ((error?: unknown) => void) | undefined

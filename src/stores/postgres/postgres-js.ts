@@ -1,3 +1,4 @@
+import { postgresJsListen } from './postgres-js-listening.js'
 import type { Answer, Client, Failure } from './statement.js'
 import { givenUp, wasNotSent } from './trouble.js'
 
@@ -33,6 +34,8 @@ export function asPostgresJs(value: unknown, timeout: number): Client | undefine
   if (![unsafe, begin, end].every((part) => typeof part === 'function')) return undefined
 
   return {
+    listen: postgresJsListen(sql),
+
     send({ text, name }, values) {
       return new Promise<Answer | Failure>((resolve) => {
         const query = sql.unsafe(text, [...values], { prepare: name !== undefined })

@@ -1,9 +1,13 @@
+import type { Listen } from './listening.js'
+
 /** One connection to the database, or rather many: what the store needs of a client library. */
 export interface Client {
   /** Sends a statement, once. Never rejects. */
   send(statement: Statement, values: readonly Value[]): Promise<Answer | Failure>
   /** Closes the connections that are open and idle: they may be dead. Absent where the library does not let go of one. */
   renew?(): void
+  /** Absent where the library cannot. */
+  listen?: Listen | undefined
 }
 
 export interface Statement {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { tellEnd, tellSwap } from './events.js'
 import type { Statement } from './statement.js'
 
 /** Bumped when the tables change. */
@@ -81,6 +82,15 @@ FROM (SELECT to_regclass('${sessions}') AS oid) AS wanted LEFT JOIN pg_class AS 
   }
 }
 
+/** The schema in which the tables were found. */
+export function schemaOf(names: TableNames): Statement {
+  const { sessions } = quoted(names)
+  return {
+    text: `SELECT nspname::text FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+      WHERE pg_class.oid = to_regclass('${sessions}')`,
+  }
+}
+
 export interface Findings {
   readonly now: number
   /** 150006 for 15.6. */
@@ -141,8 +151,10 @@ type StatementName =
   | 'pruneMarks'
   | 'prune'
 
-export function statements(names: TableNames): Statements {
+/** With `isTold`, each change tells the feed of itself: it takes the channel, and the reason of an end, as further values. */
+export function statements(names: TableNames, isTold: boolean): Statements {
   const { sessions, marks } = quoted(names)
+  const told = (clause: string): string => (isTold ? clause : '')
   const columns = 'key, version, user_id, last_seen_at, expires_at, absolute_expires_at, payload'
 
   const texts: Record<StatementName, string> = {
@@ -153,14 +165,17 @@ export function statements(names: TableNames): Statements {
       expires_at = CASE WHEN $5::float8 > $9::float8 AND last_seen_at > $4
         THEN least($5::float8 + (last_seen_at - $4), $6) ELSE $5 END,
       absolute_expires_at = $6, payload = $7
-      WHERE key = $1 AND version = $8 AND expires_at > $9`,
+      WHERE key = $1 AND version = $8 AND expires_at > $9
+      ${told(`RETURNING ${tellSwap('$10', 'key', 'version', '$11::text')}`)}`,
     touch: `UPDATE ${sessions} SET last_seen_at = greatest(last_seen_at, $3),
       expires_at = CASE WHEN last_seen_at < $3 THEN $4 ELSE expires_at END
       WHERE key = $1 AND version = $2 AND expires_at > $5`,
-    delete: `DELETE FROM ${sessions} WHERE key = $1 RETURNING expires_at`,
+    delete: `DELETE FROM ${sessions} WHERE key = $1
+      RETURNING expires_at${told(`, ${tellEnd('$2', 'key', '$3::text')}`)}`,
     byUser: `SELECT ${columns} FROM ${sessions} WHERE user_id = $1 AND expires_at > $2`,
     endUser: `DELETE FROM ${sessions} WHERE user_id = $1 AND expires_at > $2
-      AND NOT (key = ANY ($3::text[])) RETURNING key`,
+      AND NOT (key = ANY ($3::text[]))
+      RETURNING key${told(`, ${tellEnd('$4', 'key', "'revokeByUser'")}`)}`,
     mark: `INSERT INTO ${marks} AS stored (user_id, mark, expires_at) VALUES ($1, $2, $3)
       ON CONFLICT (user_id) DO UPDATE SET mark = excluded.mark, expires_at = excluded.expires_at
       WHERE stored.expires_at <= excluded.expires_at`,
@@ -189,31 +204,37 @@ export interface BatchStatements {
 
 /** The values of one session in a batch: those of its row, the version that it replaces, and the instant. */
 const ROW = ['text', 'text', 'text', 'float8', 'float8', 'float8', 'text', 'text', 'float8']
-export const ROW_LENGTH: number = ROW.length
+/** With a feed, also the reason of an end; the channel comes behind the rows. */
+const TOLD_ROW = [...ROW, 'text']
 
-export function batchStatements(names: TableNames): BatchStatements {
+export function batchStatements(names: TableNames, isTold: boolean): BatchStatements {
+  const row = isTold ? TOLD_ROW : ROW
   const { sessions } = quoted(names)
   const columns = 'key, version, user_id, last_seen_at, expires_at, absolute_expires_at, payload'
-  const made = (name: string, textOf: (rows: string) => string) => {
+  const made = (name: string, textOf: (rows: string, channel: string) => string) => {
     const statements = new Map<number, Statement>()
     return function forCount(count: number): Statement {
       let statement = statements.get(count)
       if (statement === undefined) {
-        const text = textOf(rowsOf(count))
+        const text = textOf(rowsOf(count, row), `$${count * row.length + 1}`)
         statement = { name: nameOf(name, text), text }
         statements.set(count, statement)
       }
       return statement
     }
   }
-  const given = (rows: string) => `(VALUES ${rows}) AS new (${columns}, expected, now)`
+  const given = (rows: string) =>
+    `(VALUES ${rows}) AS new (${columns}, expected, now${isTold ? ', ends' : ''})`
 
   return {
     // Takes the locks before it writes, and none that it would have to wait for: so no other batch can be in its way in
     // the wrong order, and one session that is held holds up no other. What was locked is at its place, or not seen.
     swaps: made(
       'swaps',
-      (rows) => `UPDATE ${sessions} AS stored SET version = new.version, user_id = new.user_id,
+      (
+        rows,
+        channel,
+      ) => `UPDATE ${sessions} AS stored SET version = new.version, user_id = new.user_id,
         last_seen_at = CASE WHEN new.expires_at > new.now
           THEN greatest(stored.last_seen_at, new.last_seen_at) ELSE new.last_seen_at END,
         expires_at = CASE WHEN new.expires_at > new.now AND stored.last_seen_at > new.last_seen_at
@@ -223,27 +244,28 @@ export function batchStatements(names: TableNames): BatchStatements {
         FROM (SELECT held.ctid AS place, new.* FROM ${given(rows)} JOIN ${sessions} AS held
           ON held.key = new.key AND held.version = new.expected AND held.expires_at > new.now
           FOR UPDATE OF held SKIP LOCKED) AS new
-        WHERE stored.ctid = new.place RETURNING stored.key`,
+        WHERE stored.ctid = new.place
+        RETURNING stored.key${isTold ? `, ${tellSwap(channel, 'stored.key', 'stored.version', 'new.ends')}` : ''}`,
     ),
     creations: made(
       'creations',
-      (rows) => `WITH new AS (SELECT * FROM ${given(rows)} WHERE key IS NOT NULL)
+      (rows, channel) => `WITH new AS (SELECT * FROM ${given(rows)} WHERE key IS NOT NULL)
         INSERT INTO ${sessions} AS stored (${columns}) SELECT ${columns} FROM new
         ON CONFLICT (key) DO UPDATE SET version = excluded.version, user_id = excluded.user_id,
           last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at,
           absolute_expires_at = excluded.absolute_expires_at, payload = excluded.payload
         WHERE stored.expires_at <= (SELECT now FROM new WHERE new.key = excluded.key)
-        RETURNING key`,
+        RETURNING key${isTold ? `, ${tellSwap(channel, 'stored.key', 'stored.version', 'NULL')}` : ''}`,
     ),
   }
 }
 
 /** `($1::text, $2::text, …), ($10, $11, …)`: the first row says the types. */
-function rowsOf(count: number): string {
+function rowsOf(count: number, types: readonly string[]): string {
   const row = (index: number): string =>
-    ROW.map((type, at) => `$${index * ROW_LENGTH + at + 1}${index === 0 ? `::${type}` : ''}`).join(
-      ', ',
-    )
+    types
+      .map((type, at) => `$${index * types.length + at + 1}${index === 0 ? `::${type}` : ''}`)
+      .join(', ')
   return Array.from({ length: count }, (_, index) => `(${row(index)})`).join(', ')
 }
 

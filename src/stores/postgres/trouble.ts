@@ -56,6 +56,12 @@ export function isAboutSetUp(error: unknown): boolean {
   return error.cause === undefined || isDenied(error) || codeOf(error.cause) === '3F000'
 }
 
+/** Whether an error of the store says that something was refused: waiting will not mend it. */
+export function isSetUp(error: unknown): boolean {
+  if (!isSessionError(error)) return false
+  return error.cause === undefined || (isUndone(error.cause) && codeOf(error.cause) !== '57P03')
+}
+
 /** Whether the connection that brought this error is of no more use. */
 export function isBroken(error: unknown): boolean {
   return !isUndone(error) || isLostStatement(error) || isOutdatedPlan(error)
@@ -111,6 +117,9 @@ function sentence({ error, isSent }: Failure, { timeout, sessions, marks }: Call
   }
   if (code === 'CONNECTION_ENDED' || ENDED.test(messageOf(error))) {
     return 'the pool was ended: close the sessions before it'
+  }
+  if (code === '42501' && /pg_notify/.test(messageOf(error))) {
+    return 'PostgreSQL does not let this role tell the feed of a change, so nothing was changed: GRANT EXECUTE ON FUNCTION pg_notify(text, text) to it, or leave feed out'
   }
   if (code === '42501') {
     return `PostgreSQL does not let this role do what sessions need: GRANT SELECT, INSERT, UPDATE, DELETE ON ${sessions}, ${marks}`
