@@ -1,12 +1,10 @@
-import pg from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { ask as askPostgres, login } from '../servers/postgres.js'
 import { ask, missing, start } from '../servers/redis.js'
-import { inParallel, type World } from '../worlds.js'
-import { postgres } from './engines.js'
-import { row, sampled, statuses, took } from './load.js'
+import { inParallel } from '../worlds.js'
+import { row } from './load.js'
 import { needs } from './needs.js'
-import { type FaultWorld, faultWorld, serverWithPeople, signedIn } from './users.js'
+import { expectAlive, expectRefused } from './refusals.js'
+import { type FaultWorld, faultWorld } from './users.js'
 
 const MANY = process.env.STAYKEPT_LARGE === '1' ? 60_000 : 15_000
 
@@ -19,39 +17,6 @@ async function onRedis(
   const world = await faultWorld({ port: server.port }, count)
   onTestFinished(world.close)
   return { port: server.port, world }
-}
-
-/** What no refusal may do: acknowledge what was not stored, or hand out a cookie for it. */
-async function tryEverything(world: FaultWorld) {
-  const reads = await all(world, (user) => user.get('/me'))
-  const writes = await all(world, (user) => user.post('/set/new'))
-  const strangers = await inParallel(20, 20, (index) =>
-    sampled('login', world.browser().post(`/login?user=late${index}`)),
-  )
-  const signOuts = await all(world, (user) => world.browser(user.jar.clone()).post('/logout'))
-  return { reads, writes, strangers, signOuts }
-}
-
-function all(
-  world: FaultWorld,
-  act: (user: FaultWorld['users'][0]) => Promise<never> | ReturnType<FaultWorld['users'][0]['get']>,
-) {
-  return Promise.all(world.users.map((user) => sampled('request', act(user))))
-}
-
-async function expectRefused(id: string, world: FaultWorld): Promise<void> {
-  const { reads, writes, strangers } = await tryEverything(world)
-  row(id, 'reads', JSON.stringify(statuses(reads)), 'writes', JSON.stringify(statuses(writes)))
-  expect(statuses(reads)).toEqual({ 200: 20 })
-  expect(statuses(writes)).toEqual({ 503: 20 })
-  expect(statuses(strangers)).toEqual({ 503: 20 })
-  for (const { answer } of [...writes, ...strangers]) {
-    expect(answer?.cookies).toEqual([])
-    expect(answer?.headers['retry-after']).toBe('1')
-    expect(answer?.text).not.toMatch(
-      /redis|OOM|READONLY|MISCONF|maxmemory|postgres|standby|127\.0/i,
-    )
-  }
 }
 
 describe.skipIf(needs('Redis', missing()))('Redis', () => {
@@ -118,61 +83,3 @@ describe.skipIf(needs('Redis', missing()))('Redis', () => {
     expect(await ask(port, 'DBSIZE')).toMatch(/^:4\d\d/)
   }, 120_000)
 })
-
-describe.skipIf(needs(postgres.name, postgres.missing))('PostgreSQL', () => {
-  test('F6 and F12: one that takes no changes any more refuses them, says so, and recovers; reads go on', async () => {
-    const { server, world } = await serverWithPeople(postgres, 20)
-    await askPostgres(server.port, 'ALTER SYSTEM SET default_transaction_read_only = on')
-    await askPostgres(server.port, 'SELECT pg_reload_conf()')
-    await expectRefused('PostgreSQL F6, F12', world)
-    const check = (await world.browser().get('/check')).json()
-    row('PostgreSQL F12', check.concerns?.[0]?.message ?? JSON.stringify(check))
-    expect(check.ok).toBe(false)
-    expect(JSON.stringify(check)).toMatch(/takes no changes here/)
-    await askPostgres(server.port, 'ALTER SYSTEM RESET default_transaction_read_only')
-    await askPostgres(server.port, 'SELECT pg_reload_conf()')
-    await expectAlive(world)
-  }, 60_000)
-
-  test('a pool whose five connections all hang holds up nobody without a session, and is free again by itself', async () => {
-    const { server, world } = await serverWithPeople(postgres, 20)
-    const lock = new pg.Client(login(server.port))
-    await lock.connect()
-    onTestFinished(() => lock.end())
-    await lock.query('BEGIN; LOCK TABLE staykept_sessions IN ACCESS EXCLUSIVE MODE')
-    const hung = inParallel(100, 100, (index) =>
-      sampled('hung', (world.users[index % 20] as FaultWorld['users'][0]).get('/me')),
-    )
-    const strangers = inParallel(100, 20, () => sampled('stranger', world.browser().get('/me')))
-    const [refused, others] = await Promise.all([hung, strangers])
-    row('PostgreSQL, pool hung', 'answers', JSON.stringify(statuses(refused)))
-    row('PostgreSQL, pool hung', 'slowest, ms', took(refused, 1), 'no cookie, ms', took(others, 1))
-    expect(statuses(refused)).toEqual({ 503: 100 })
-    expect(took(refused, 1)).toBeLessThan(2 * 1500)
-    expect(statuses(others)).toEqual({ 401: 100 })
-    expect(took(others, 1)).toBeLessThan(1000)
-    await lock.query('COMMIT')
-    const free = performance.now()
-    await expect
-      .poll(async () => (await world.users[0]?.get('/me'))?.status, { timeout: 10_000 })
-      .toBe(200)
-    row('PostgreSQL, pool hung', 'in use again after, ms', performance.now() - free)
-    await expect
-      .poll(
-        async () => {
-          const answers = await Promise.all(world.users.map((user) => user.get('/me')))
-          return answers.filter(({ status }) => status === 200).length
-        },
-        { timeout: 10_000 },
-      )
-      .toBe(20)
-    await expectAlive(world)
-  }, 60_000)
-})
-
-/** Those who were signed in still are, but for those who signed out meanwhile; and all works again. */
-async function expectAlive(world: World): Promise<void> {
-  const [user] = await signedIn(world, 1, 'new')
-  expect((await user?.post('/set/key'))?.status).toBe(200)
-  expect((await user?.get('/data'))?.json()).toMatchObject({ key: 1 })
-}

@@ -10,12 +10,16 @@ export function missing(): string | undefined {
 }
 
 export interface MariadbSettings {
+  readonly port?: number
   /** Options of mariadbd: `{ 'max-connections': 10 }`. */
   readonly settings?: Readonly<Record<string, string | number>>
 }
 
-/** A MariaDB with an administrator and a user for databases whose names begin with `s_`. */
-export function start({ settings = {} }: MariadbSettings = {}): Promise<ServerProcess> {
+/**
+ * A MariaDB with an administrator and a user for databases whose names begin with `s_`; the first, `s_app`, is there from
+ * the beginning.
+ */
+export function start({ port, settings = {} }: MariadbSettings = {}): Promise<ServerProcess> {
   const asRoot = process.getuid?.() === 0 ? ['--user=root'] : []
   const all = {
     'bind-address': '127.0.0.1',
@@ -25,6 +29,7 @@ export function start({ settings = {} }: MariadbSettings = {}): Promise<ServerPr
   }
   return startServer({
     command: 'mariadbd',
+    ...(port === undefined ? {} : { port }),
     prepare({ folder }) {
       writeFileSync(join(folder, 'users.sql'), USERS)
       const made = spawnSync(
@@ -34,12 +39,13 @@ export function start({ settings = {} }: MariadbSettings = {}): Promise<ServerPr
       )
       if (made.status !== 0) throw new Error(`${made.stdout}${made.stderr}`)
     },
-    args: ({ folder, port }) => [
-      ...['--no-defaults', ...asRoot, `--datadir=${join(folder, 'data')}`, `--port=${port}`],
-      ...[`--socket=${join(folder, 'socket')}`, `--init-file=${join(folder, 'users.sql')}`],
+    args: (place) => [
+      ...['--no-defaults', ...asRoot, `--datadir=${join(place.folder, 'data')}`],
+      ...[`--port=${place.port}`, `--socket=${join(place.folder, 'socket')}`],
+      `--init-file=${join(place.folder, 'users.sql')}`,
       ...Object.entries(all).map(([name, value]) => `--${name}=${value}`),
     ],
-    isReady: async ({ port }) => (await ask(port, 'SELECT 1')).length === 1,
+    isReady: async (place) => (await ask(place.port, 'SELECT 1')).length === 1,
   })
 }
 
@@ -74,4 +80,5 @@ CREATE USER IF NOT EXISTS administrator@'127.0.0.1' IDENTIFIED BY 'administrator
 GRANT ALL ON *.* TO administrator@'127.0.0.1' WITH GRANT OPTION;
 CREATE USER IF NOT EXISTS application@'127.0.0.1' IDENTIFIED BY 'application';
 GRANT ALL ON \`s\\_%\`.* TO application@'127.0.0.1';
+CREATE DATABASE IF NOT EXISTS s_app;
 `

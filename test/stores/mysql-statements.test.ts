@@ -5,11 +5,14 @@ import { mysqlStore } from '../../src/stores/mysql.js'
 import { openSite } from '../promises/harness.js'
 import { ask, missing, start } from '../servers/mariadb.js'
 import type { ServerProcess } from '../servers/process.js'
+import { startProxy } from '../servers/proxy.js'
 import { sharedServer } from '../servers/shared.js'
 import { openGate } from './mysql/hooks.js'
 import { CLIENTS, emptyDatabase, home, openStore } from './mysql/opening.js'
 import { HOUR, key, NOW, record } from './sql/records.js'
 
+/** How far away a server is, in milliseconds there and back. */
+const TRIP = 200
 const MARK = { value: 'm', expiresAt: NOW + HOUR }
 
 describe.skipIf(missing() !== undefined)('statements', () => {
@@ -68,12 +71,27 @@ describe.skipIf(missing() !== undefined)('statements', () => {
 
     test('few are prepared, however many reads come together', async () => {
       const store = openStore({ login: await home(server.port), settings: { connectionLimit: 1 } })
-      await store.load(key('a'), NOW)
+      // The second waits until the first is prepared.
+      for (let turn = 0; turn < 2; turn += 1) await store.load(key('a'), NOW)
       const before = await prepared()
       for (let size = 1; size <= 60; size += 1) {
         await Promise.all(Array.from({ length: size }, (_, one) => store.load(key(`${one}`), NOW)))
       }
       expect((await prepared()) - before).toBe(6)
+    })
+
+    test('are no errors where the server prepares no more of them: with mysql2', async () => {
+      await ask(server.port, 'SET GLOBAL max_prepared_stmt_count = 0')
+      onTestFinished(
+        async () => void (await ask(server.port, 'SET GLOBAL max_prepared_stmt_count = DEFAULT')),
+      )
+      const store = openStore({ login: await home(server.port) })
+      expect(await store.create(key('a'), record(), NOW)).toBe(true)
+      const next = record({ version: 'w' })
+      expect(await store.update(key('a'), next, 'v', NOW)).toEqual({ outcome: 'updated' })
+      for (let turn = 0; turn < 3; turn += 1) {
+        expect(await store.load(key('a'), NOW)).toEqual(next)
+      }
     })
 
     async function counts(): Promise<number[]> {
@@ -91,6 +109,33 @@ describe.skipIf(missing() !== undefined)('statements', () => {
       return Number(row?.Value)
     }
   })
+
+  test.each(CLIENTS)(
+    'take one trip each, also those that come for the first time: with %s',
+    async (client) => {
+      const proxy = await startProxy(port)
+      onTestFinished(() => proxy.close())
+      const login = { ...(await home(port)), port: proxy.port }
+      const store = openStore({ login, client, settings: { connectionLimit: 1 } })
+      await store.revocationMark('ada', NOW)
+      await sleep(100)
+      proxy.delay(TRIP / 2)
+      const firsts = [
+        () => store.create(key('a'), record(), NOW),
+        () => store.load(key('a'), NOW),
+        () => store.update(key('a'), record({ version: 'w' }), 'v', NOW),
+        () => store.load(key('a'), NOW),
+      ]
+      for (const first of firsts) {
+        const sent = performance.now()
+        await first()
+        expect(performance.now() - sent).toBeLessThan(TRIP * 1.75)
+        // Preparing it, for the next time, is a trip that nobody waits for.
+        await sleep(TRIP * 1.5)
+      }
+      expect(await store.load(key('a'), NOW)).toEqual(record({ version: 'w' }))
+    },
+  )
 
   describe('that meet another', () => {
     test.each(CLIENTS)(

@@ -18,6 +18,8 @@ export interface Held {
   ): void
   /** Called before the first statement on it. */
   onFirstUse(): void
+  /** What is left to do before it is given back, though nobody waits for it. */
+  afterwards: ((done: (error?: unknown) => void) => void) | undefined
   release(): void
   /** Closes it. The pool makes another. */
   destroy(): void
@@ -41,6 +43,26 @@ export function connections(timeout: number, pool: Connections): Client {
     if (since === undefined) onFirstUse()
     known.set(identity, generation)
     return since === undefined || since === generation
+  }
+
+  function giveBack(connection: Held, afterwards: NonNullable<Held['afterwards']>): void {
+    const timer = setTimeout(giveUp, timeout)
+    underWay.add(giveUp)
+
+    function isFirst(): boolean {
+      clearTimeout(timer)
+      return underWay.delete(giveUp)
+    }
+
+    function giveUp(): void {
+      if (isFirst()) connection.destroy()
+    }
+
+    afterwards((error) => {
+      if (!isFirst()) return
+      if (error && isBroken(error)) connection.destroy()
+      else connection.release()
+    })
   }
 
   return {
@@ -67,7 +89,8 @@ export function connections(timeout: number, pool: Connections): Client {
         function succeed(answer: Answer): void {
           if (isOver) return
           finish(answer)
-          connection?.release()
+          if (connection?.afterwards === undefined) connection?.release()
+          else giveBack(connection, connection.afterwards)
         }
 
         function fail(error: unknown): void {

@@ -47,6 +47,8 @@ function held(connection: MariadbConnection): Held {
   return {
     // Idle ones are tried by their pool before it hands them out, and each time in a new wrapping.
     identity: undefined,
+    // It prepares in the trip in which it executes.
+    afterwards: undefined,
     send({ text, isPrepared }, values, answered, failed) {
       const run = isPrepared ? connection.execute : connection.query
       const options = { ...SETTINGS, sql: text }

@@ -1,4 +1,5 @@
 import { connections, type Held } from './connections.js'
+import { withValues } from './literals.js'
 import type { Client, Statement } from './statement.js'
 
 /** What the store needs of a pool of mysql2. */
@@ -17,12 +18,13 @@ export interface Mysql2PromisePool {
 export interface Mysql2Connection {
   execute(options: Mysql2Query, values: Mysql2Values, callback: Mysql2Callback): unknown
   query(options: Mysql2Query, values: Mysql2Values, callback: Mysql2Callback): unknown
+  prepare(options: Mysql2Values, callback: Mysql2Callback): unknown
   release(): void
   destroy(): void
   on(event: 'error', listener: (error: Error) => void): unknown
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: mysql2 has a type of its own for values, and for rows
+// biome-ignore lint/suspicious/noExplicitAny: mysql2 has a type of its own for values, for rows, and for what to prepare
 type Mysql2Values = any
 // biome-ignore lint/suspicious/noExplicitAny: mysql2 takes null for no error
 type Mysql2Callback = (error: any, result: any) => void
@@ -60,15 +62,29 @@ export function asMysql2Pool(value: unknown, timeout: number): Client | undefine
   })
 
   function held(connection: Mysql2Connection): Held {
-    return {
+    const prepared = preparedOn(connection)
+
+    const one: Held = {
       identity: connection,
+      afterwards: undefined,
       send(statement, values, answered, failed) {
-        const run = statement.isPrepared ? connection.execute : connection.query
-        run.call(connection, optionsFor(statement), values, (error, result) => {
+        const callback: Mysql2Callback = (error, result) => {
           if (error) failed(error)
           else if (Array.isArray(result)) answered({ rows: result, count: result.length })
           else answered({ rows: [], count: result.affectedRows })
-        })
+        }
+        const { text, isPrepared } = statement
+        if (!isPrepared) return void connection.query(optionsFor(statement), values, callback)
+        if (!prepared.has(text)) {
+          const sql = withValues(text, values)
+          if (sql !== undefined) {
+            // Preparing is a trip of its own: nobody waits for it.
+            one.afterwards = (done) => prepare(statement, done)
+            return void connection.query({ ...SETTINGS, sql }, [], callback)
+          }
+          prepared.add(text)
+        }
+        connection.execute(optionsFor(statement), values, callback)
       },
       onFirstUse() {
         if (heard.has(connection)) return
@@ -83,6 +99,14 @@ export function asMysql2Pool(value: unknown, timeout: number): Client | undefine
         // mysql2 only ends its side, and waits for the other for as long as it takes.
         ;(connection as { stream?: { destroy?(): void } }).stream?.destroy?.()
       },
+    }
+    return one
+
+    function prepare(statement: Statement, done: (error: unknown) => void): void {
+      connection.prepare(optionsFor(statement), (error) => {
+        if (!error) prepared.add(statement.text)
+        done(error)
+      })
     }
   }
 }
@@ -100,6 +124,18 @@ function corePool(value: unknown): CorePool | undefined {
 export function ended(): TypeError {
   return new TypeError('mysqlStore was handed a pool that was ended: end it after the store')
 }
+
+function preparedOn(connection: Mysql2Connection): Set<string> {
+  let prepared = known.get(connection)
+  if (prepared === undefined) {
+    prepared = new Set()
+    known.set(connection, prepared)
+  }
+  return prepared
+}
+
+/** The texts that each connection has prepared. */
+const known = new WeakMap<Mysql2Connection, Set<string>>()
 
 /** A connection that breaks tells its statement, and is an 'error' besides, which ends the process where nobody listens. */
 const heard = new WeakSet<Mysql2Connection>()

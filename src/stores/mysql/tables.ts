@@ -46,7 +46,7 @@ export function creation(table: string): readonly string[] {
 
 /** What there is, asked before the first statement and by every ping. Columns as in `toFindings`. */
 export function inspection(table: string): Statement {
-  return again(`SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) / 1000,
+  return once(`SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(3)) / 1000,
   VERSION(), @@autocommit, @@innodb_flush_log_at_trx_commit, DATABASE(), found.ENGINE, found.TABLE_COMMENT
 FROM (SELECT 1) AS one LEFT JOIN information_schema.TABLES AS found
   ON found.TABLE_SCHEMA = DATABASE() AND found.TABLE_NAME = '${table}'`)

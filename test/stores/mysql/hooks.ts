@@ -41,6 +41,7 @@ export function gatedMysql2(pool: Mysql2Pool, gate: Gate): StoresMysql2Pool {
     return {
       execute: through('execute'),
       query: through('query'),
+      prepare: (options, callback) => connection.prepare(options, callback),
       release: () => connection.release(),
       destroy: () => connection.destroy(),
       on: (event, listener) => connection.on(event, listener),
