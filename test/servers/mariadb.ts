@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import mysql from 'mysql2/promise'
 import { missingProgram, type ServerProcess, startServer } from './process.js'
@@ -32,21 +32,27 @@ export function start({ port, settings = {} }: MariadbSettings = {}): Promise<Se
     ...(port === undefined ? {} : { port }),
     prepare({ folder }) {
       writeFileSync(join(folder, 'users.sql'), USERS)
+      mkdirSync(join(folder, 'tmp'))
       const made = spawnSync(
         'mariadb-install-db',
-        ['--no-defaults', ...asRoot, `--datadir=${join(folder, 'data')}`, '--skip-test-db'],
+        ['--no-defaults', ...asRoot, ...folders(folder), '--skip-test-db'],
         { cwd: folder },
       )
       if (made.status !== 0) throw new Error(`${made.stdout}${made.stderr}`)
     },
     args: (place) => [
-      ...['--no-defaults', ...asRoot, `--datadir=${join(place.folder, 'data')}`],
+      ...['--no-defaults', ...asRoot, ...folders(place.folder)],
       ...[`--port=${place.port}`, `--socket=${join(place.folder, 'socket')}`],
       `--init-file=${join(place.folder, 'users.sql')}`,
       ...Object.entries(all).map(([name, value]) => `--${name}=${value}`),
     ],
     isReady: async (place) => (await ask(place.port, 'SELECT 1')).length === 1,
   })
+}
+
+/** One that starts removes the temporary tables of all others in the same tmpdir, and crashes them. */
+function folders(folder: string): string[] {
+  return [`--datadir=${join(folder, 'data')}`, `--tmpdir=${join(folder, 'tmp')}`]
 }
 
 /** One statement on a connection of its own, as the administrator. */
