@@ -27,6 +27,7 @@ export {
   storeError,
 } from './core/errors.js'
 export type { RejectReason, SessionEventListener, SessionEvents } from './core/events.js'
+export type { NearCacheOptions } from './core/near-cache.js'
 export type { Clock } from './core/options.js'
 export type { Device, UserId } from './core/record.js'
 // By `*`: in TypeScript 5, `declare module 'staykept'` adds to SessionData only where no list of names stands between.
@@ -50,7 +51,7 @@ export type {
 } from './core/store.js'
 export type { SessionWarning, SessionWarningCode } from './core/warnings.js'
 export type { CookieOptions } from './express/cookie-options.js'
-export type { Next, Sessions } from './express/middleware.js'
+export type { Next, OfOptions, Sessions } from './express/middleware.js'
 export type { SessionOptions, SessionSecret } from './express/options.js'
 
 import './express/request.js'

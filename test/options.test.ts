@@ -63,6 +63,31 @@ const UNKNOWN: readonly Row[] = [
   ['cookie.secret', { cookie: { secret: HUSH }, secret }, 'beside cookie'],
 ]
 
+const withoutFeed = { ...memoryStore(), watch: undefined }
+
+const NEAR_CACHE: readonly Row[] = [
+  ["nearCache: 'yes'", { secret, nearCache: 'yes' }, 'nearCache is true, false', "not 'yes'"],
+  ['nearCache: 2000', { secret, nearCache: 2000 }, 'nearCache: { maxStaleness: 2000 }', 'not 2000'],
+  ['nearCache: []', { secret, nearCache: [] }, 'nearCache is true, false'],
+  [
+    'nearCache.ttl',
+    { secret, nearCache: { ttl: 1 } },
+    'no option "ttl"',
+    'maxStaleness, maxEntryAge',
+  ],
+  ['maxStaleness: 5', { secret, nearCache: { maxStaleness: 5 } }, 'at least 100, not 5'],
+  ["maxStaleness: '2s'", { secret, nearCache: { maxStaleness: '2s' } }, "at least 100, not '2s'"],
+  ['maxEntries: 0', { secret, nearCache: { maxEntries: 0 } }, 'maxEntries', 'at least 1, not 0'],
+  ['maxBytes: NaN', { secret, nearCache: { maxBytes: Number.NaN } }, 'maxBytes', 'not NaN'],
+  ['cache', { secret, cache: true }, 'Did you mean nearCache?'],
+  [
+    'a store without a feed',
+    { secret, nearCache: true, store: withoutFeed },
+    'the memory store has no change feed',
+    'Leave nearCache out',
+  ],
+]
+
 const COOKIES: readonly Row[] = [
   ["maxAge: '1h'", { secret, cookie: { maxAge: '1h' } }, 'cookie.maxAge', "'1h'", HOUR_HINT],
   ['maxAge as text', { secret, cookie: { maxAge: '60000' } }, "'60000' is not", 'milliseconds'],
@@ -240,7 +265,14 @@ function publicKey(): unknown {
   return createPublicKey(privateKey)
 }
 
-for (const [what, rows] of Object.entries({ SECRETS, UNKNOWN, COOKIES, STORES, OTHERS })) {
+for (const [what, rows] of Object.entries({
+  SECRETS,
+  UNKNOWN,
+  NEAR_CACHE,
+  COOKIES,
+  STORES,
+  OTHERS,
+})) {
   describe(`a wrong option is a TypeError that says what to write instead: ${what.toLowerCase()}`, () => {
     test.each(rows)('%s', (_what, options, ...said) => {
       let error: unknown

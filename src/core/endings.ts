@@ -37,7 +37,7 @@ export async function endSession(visit: Visit, reason: 'signOut' | 'destroy'): P
     engine.tombstones.add(stored.id, reason)
     throw error
   }
-  engine.events.emit('ended', { id: stored.id, reason })
+  engine.ends.announce(stored.id, reason)
 }
 
 /** A new session with a new id, empty but for what is kept. The old object stays readable (Passport merges from it). */
@@ -94,7 +94,7 @@ export async function replaceSession(visit: Visit, replacement: Replacement): Pr
       }),
       budget,
     )
-    engine.events.emit('ended', { id: pending.base.id, reason })
+    engine.ends.announce(pending.base.id, reason)
   } catch (error) {
     if (replacement.isForgiven?.(error) !== true) {
       if (created !== undefined) forget(engine, created.id)

@@ -1,8 +1,12 @@
 import { type Breaker, createBreaker } from './breaker.js'
+import { type ChangeFeed, createChangeFeed } from './change-feed.js'
+import { coherentStore } from './coherent-store.js'
 import { type Commits, createCommits } from './commits.js'
+import { createEnds, type Ends } from './ends.js'
 import { createEventHub, type EventHub } from './events.js'
 import { createKeyring, type Keyring } from './identity.js'
 import { createLoads, type Loads } from './loads.js'
+import { createNearCache, type NearCache } from './near-cache.js'
 import type { CoreOptions } from './options.js'
 import { pooledRandom, type Random } from './random.js'
 import { createRevocations, type Revocations } from './revocations.js'
@@ -29,6 +33,9 @@ export interface Engine {
   readonly tombstones: Tombstones
   readonly revocations: Revocations
   readonly upkeep: Upkeep
+  readonly ends: Ends
+  readonly feed: ChangeFeed
+  readonly nearCache: NearCache | undefined
   /** The largest payload that the options and the store allow. */
   readonly maxPayloadBytes: number
   readonly warn: (code: SessionWarningCode, message: () => string) => void
@@ -38,7 +45,9 @@ export interface Engine {
 
 export function createEngine(given: CoreOptions, random: Random = pooledRandom()): Engine {
   const { secrets, ...options } = given
-  const { store, timeouts, storeBudget } = options
+  const { timeouts, storeBudget } = options
+  const nearCache = options.nearCache && createNearCache(options.nearCache)
+  const store = nearCache ? coherentStore(options.store, nearCache) : options.store
   const events = createEventHub((name, error) =>
     warn('WARN_SESSION_LISTENER', () => `a listener for '${name}' threw: ${String(error)}`),
   )
@@ -55,7 +64,27 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
       (() => callStore('reconnect', storeBudget, (target) => target.reconnect?.())),
   })
   const callStore = createStoreCall({ store, events, breaker, storeBudget })
-  const upkeep = createUpkeep({ options, callStore, warn })
+  const ends = createEnds(events)
+  const feed = createChangeFeed({
+    store,
+    interval: options.nearCache ? options.nearCache.maxStaleness / 4 : LISTENING_INTERVAL,
+    onEvent(event) {
+      if (event.type === 'reset') nearCache?.clear()
+      else nearCache?.drop(event.key, event.type === 'changed' ? event.version : undefined)
+      if (event.type === 'ended') ends.announce(event.key, event.reason)
+    },
+    onProof: (at) => nearCache?.proven(at),
+    onTurn(turn) {
+      events.emit('feed', turn)
+      if (!turn.isAlive) warn('WARN_SESSION_FEED', () => feedIsDown(store.name, turn.error))
+    },
+  })
+  const upkeep = createUpkeep({
+    options,
+    callStore,
+    warn,
+    onStart: () => nearCache && feed.start(),
+  })
   const { now } = upkeep
   const maxPayloadBytes = Math.min(
     options.maxBytes,
@@ -66,7 +95,11 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
     callStore,
     storeBudget,
     now,
-    onRevoked: (id, userId) => events.emit('revoked', { id, userId }),
+    onEnded: ends.announce,
+    onRevoked(id, userId) {
+      events.emit('revoked', { id, userId })
+      ends.announce(id, 'revokeByUser')
+    },
   })
   return {
     options,
@@ -84,8 +117,19 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
     tombstones,
     revocations: createRevocations(random),
     upkeep,
+    ends,
+    feed,
+    nearCache,
     maxPayloadBytes,
     warn,
     now,
   }
+}
+
+/** Where nobody reads by the feed, and it only tells of ends. */
+const LISTENING_INTERVAL = 1000
+
+function feedIsDown(store: string, error: unknown): string {
+  const why = error instanceof Error ? error.message : String(error)
+  return `the change feed of the ${store} store does not work: ${why}. Until it does, every session is read from the store, and sessions that other processes end are no events here.`
 }

@@ -1,4 +1,5 @@
 import type { BreakerState } from './breaker.js'
+import type { FeedTurn } from './change-feed.js'
 import { isPromise } from './maybe.js'
 import type { UserId } from './record.js'
 import type { EndReason } from './store.js'
@@ -10,9 +11,13 @@ export interface SessionEvents {
   created: { readonly id: string; readonly userId?: UserId | undefined }
   /** A session got a new secret: a sign-in. */
   rotated: { readonly id: string; readonly userId?: UserId | undefined }
-  /** A session was ended by its own request. */
-  ended: { readonly id: string; readonly reason: EndReason }
-  /** A session was ended from elsewhere. */
+  /**
+   * A session was ended, by its own request or from elsewhere: once in this process and, where the store has a change
+   * feed, once in every process that listens. `reason` is `undefined` where the store does not know it. That a session
+   * expired is no event.
+   */
+  ended: { readonly id: string; readonly reason: EndReason | undefined }
+  /** This process ended a session from elsewhere. */
   revoked: { readonly id: string; readonly userId?: UserId | undefined }
   /** Two requests wrote the same keys; the later one won. */
   conflict: { readonly id: string; readonly keys: readonly string[] }
@@ -24,6 +29,8 @@ export interface SessionEvents {
   storeError: { readonly operation: string; readonly error: unknown }
   /** The circuit breaker in front of the store changed its state; `error` is why it opened. */
   breaker: { readonly state: BreakerState; readonly error?: unknown }
+  /** The change feed of the store came to life, or fell silent: the near cache is on, or off. */
+  feed: FeedTurn
   /** A session was changed after its answer had left, and the change was not stored. */
   lateChange: { readonly id: string }
   /** A warning, also printed by `process.emitWarning`. */

@@ -1,7 +1,7 @@
 import type { Engine } from './engine.js'
 import type { Credential } from './identity.js'
 import { equals } from './identity.js'
-import { isPromise } from './maybe.js'
+import { chain, isPromise } from './maybe.js'
 import { readRecord, type StoredSession } from './record.js'
 import { VisitHost } from './session-host.js'
 import type { MaybePromise, SessionRecord } from './store.js'
@@ -22,16 +22,18 @@ interface Found {
   readonly isDuplicate?: boolean
   readonly stored?: StoredSession | undefined
   readonly credential?: Credential
+  readonly isCached?: boolean
 }
 
 /**
  * Begins a visit with the cookie values that a request brought. Rejects where the store fails and the options say so.
- * A cookie that does not verify costs no store call.
+ * A cookie that does not verify costs no store call. With `isFresh`, the near cache is passed by.
  */
 export function openVisit(
   engine: Engine,
   client: VisitClient,
   cookieValues: readonly string[],
+  isFresh = false,
 ): MaybePromise<Visit> {
   const credentials = cookieValues.length === 0 ? NONE : verifyAll(engine, cookieValues)
   // Before the visit looks at the clock, which this may correct.
@@ -41,7 +43,7 @@ export function openVisit(
   try {
     const found =
       credentials.length === 1
-        ? findOne(visit, credentials[0] as Credential)
+        ? findOne(visit, credentials[0] as Credential, isFresh)
         : findAmong(visit, credentials)
     if (!isPromise(found)) return begin(visit, found)
     return visit.budget.spend(found).then(
@@ -55,13 +57,15 @@ export function openVisit(
 
 function begin(
   visit: Visit,
-  { kind, stored, credential, isDuplicate }: Found,
+  { kind, stored, credential, isDuplicate, isCached }: Found,
 ): MaybePromise<Visit> {
   visit.kind = kind
   if (isDuplicate === true) visit.meetDuplicates()
   if (stored === undefined || credential === undefined) return visit
   visit.stored = stored
   visit.secret = credential.secret
+  visit.credential = credential
+  visit.isCached = isCached === true
   visit.isSignedByOldKey = credential.keyIndex > 0
   const touched = touchIfDue(visit, stored)
   const { awaitTouch } = visit.engine.options
@@ -80,6 +84,35 @@ function beginWithoutStore(
   return visit
 }
 
+/**
+ * Looks at the store where the near cache was good enough so far. What the request changed meanwhile stays, on top of what
+ * is there now; a session that has ended is an empty new one.
+ */
+export function freshen(visit: Visit): MaybePromise<void> {
+  const { stored, credential, budget, engine } = visit
+  if (!visit.isCached || stored === undefined || credential === undefined) return
+  const settle = ({ kind, stored: current }: Found): void => {
+    if (!visit.isCached) return
+    visit.isCached = false
+    if (current !== undefined) visit.rebase(current, stored.text)
+    else visit.leave(kind)
+  }
+  const fail = (error: unknown): void => {
+    beginWithoutStore(visit, [credential], error)
+    visit.isCached = false
+    visit.leave('degraded')
+  }
+  try {
+    const found = chain(engine.loads.load(stored.id, engine.now()), (record) =>
+      judge(engine, credential, record, engine.now()),
+    )
+    if (isPromise(found)) return budget.spend(found).then(settle, fail)
+    settle(found)
+  } catch (error) {
+    fail(error)
+  }
+}
+
 /** The distinct credentials among the values; several equal cookies are one. */
 function verifyAll(engine: Engine, values: readonly string[]): Credential[] {
   const credentials: Credential[] = []
@@ -94,9 +127,19 @@ function verifyAll(engine: Engine, values: readonly string[]): Credential[] {
   return credentials
 }
 
-function findOne({ engine, openedAt }: Visit, credential: Credential): MaybePromise<Found> {
+function findOne(
+  { engine, openedAt }: Visit,
+  credential: Credential,
+  isFresh: boolean,
+): MaybePromise<Found> {
   const { id, secretHash } = credential
   if (engine.tombstones.has(id, secretHash)) return reject(engine, credential, 'unknown')
+  const near = isFresh ? undefined : engine.nearCache?.find(id, openedAt)
+  // It may say yes and never no: what this cookie does not open may be behind.
+  if (near !== undefined && equals(secretHash, near.meta.secretHash)) {
+    if (engine.tombstones.covers(near)) return reject(engine, credential, 'unknown')
+    return { kind: 'loaded', stored: near, credential, isCached: true }
+  }
   const record = engine.loads.load(id, openedAt)
   if (!isPromise(record)) return judge(engine, credential, record, openedAt)
   return record.then((late) => judge(engine, credential, late, engine.now()))
@@ -109,7 +152,10 @@ function findOne({ engine, openedAt }: Visit, credential: Credential): MaybeProm
 async function findAmong(visit: Visit, credentials: readonly Credential[]): Promise<Found> {
   const { engine } = visit
   if (credentials.length > MAX_CREDENTIALS) return duplicate(engine)
-  const found = await Promise.all(credentials.map((credential) => findOne(visit, credential)))
+  const found = await Promise.all(
+    // To choose between several, all of them are looked at as they are.
+    credentials.map((credential) => findOne(visit, credential, true)),
+  )
   const open = found.filter(({ kind }) => kind === 'loaded')
   if (open.length === 1) return open[0] as Found
   if (open.length === 0) return found.find(({ kind }) => kind === 'superseded') ?? { kind: 'new' }

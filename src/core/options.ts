@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto'
+import type { NearCacheOptions } from './near-cache.js'
 import type { CookieAttributes } from './session-cookie.js'
 import { showValue } from './show-value.js'
 import type { SessionStore } from './store.js'
@@ -16,6 +17,8 @@ export interface CoreOptions {
   readonly storeBudget: number
   readonly onStoreError: 'fail' | 'anonymous'
   readonly awaitTouch: boolean
+  /** `undefined`: every session is read from the store. */
+  readonly nearCache: Required<NearCacheOptions> | undefined
   readonly devices: boolean
   readonly maxBytes: number
   /** Milliseconds between prunings; 0 for never. */

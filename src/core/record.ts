@@ -1,4 +1,5 @@
 import { decodeData } from './codec.js'
+import type { DecodedData } from './decoded-data.js'
 import type { SessionRecord, StoreKey } from './store.js'
 
 /** What a user is called in `signIn`: kept with its type, indexed by its text. */
@@ -42,6 +43,8 @@ export interface StoredSession {
   readonly lastSeenAt: number
   readonly expiresAt: number
   readonly absoluteExpiresAt: number
+  /** Where the near cache keeps it: the data for all who read it. */
+  readonly decoded?: DecodedData | undefined
 }
 
 /**
@@ -82,9 +85,9 @@ export function readRecord(
 }
 
 /** The data of a record that was read; `undefined` where they are corrupt, which shows only when they are decoded. */
-export function readData({ text }: StoredSession): Record<string, unknown> | undefined {
+export function readData({ text, decoded }: StoredSession): Record<string, unknown> | undefined {
   try {
-    return decodeData(text)
+    return decoded === undefined ? decodeData(text) : decoded.thaw()
   } catch {
     return undefined
   }

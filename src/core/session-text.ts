@@ -1,14 +1,14 @@
 import { encodeData, saysTheSame } from './codec.js'
-import { renewSnapshot, type Snapshot, surelyDiffer, takeSnapshot } from './snapshot.js'
+import { copyData, type DataCopy, renewCopy, surelyDiffer } from './copied-data.js'
 
 /** What the data of one request's session say, as text: encoded only where they are not surely what they were. */
 export class SessionText {
-  #before: Snapshot | undefined
-  #latest: Snapshot | undefined
+  #before: DataCopy | undefined
+  #latest: DataCopy | undefined
 
-  /** `data`, which were decoded from `text`. */
-  remember<Data extends object>(text: string, data: Data): Data {
-    this.#latest = takeSnapshot(text, data)
+  /** `data`, which were decoded from `text`; their copy, where there is one already. */
+  remember<Data extends object>(text: string, data: Data, copy = copyData(text, data)): Data {
+    this.#latest = copy
     return data
   }
 
@@ -16,7 +16,7 @@ export class SessionText {
   of(data: object): string {
     const latest = this.#latest
     if (latest === undefined && Object.keys(data).length === 0) return encodeData(data)
-    const present = renewSnapshot(latest, data)
+    const present = renewCopy(latest, data)
     if (present !== latest) {
       this.#before = latest
       this.#latest = present

@@ -54,6 +54,31 @@ export type SessionFields = {
 /** `req.session`: a plain object with methods on its prototype. */
 export type Session = SessionMethods & SessionFields
 
+/**
+ * `sessions.snapshot(req)`: what is stored of the session, to be read and not changed. What this request assigns to
+ * `req.session` shows once it is stored. Reading it costs the same however large the session is, as long as the near
+ * cache has it.
+ */
+export interface SessionSnapshot {
+  /** As `req.session.id`. */
+  readonly id: string
+  /** As `req.session.info`. */
+  readonly info: SessionInfo
+  /** The data, frozen all the way down: one object for all requests that read this session. */
+  readonly data: ReadonlyData<SessionFields>
+}
+
+/** The same values, none of which can be assigned to. */
+export type ReadonlyData<T> = T extends Date
+  ? Omit<Date, `set${string}`>
+  : T extends ReadonlyMap<infer Key, infer Value>
+    ? ReadonlyMap<ReadonlyData<Key>, ReadonlyData<Value>>
+    : T extends ReadonlySet<infer Value>
+      ? ReadonlySet<ReadonlyData<Value>>
+      : T extends object
+        ? { readonly [Key in keyof T]: ReadonlyData<T[Key]> }
+        : T
+
 /** Called once with an error, or with nothing where all went well. */
 export type SessionCallback = (error?: Error) => void
 

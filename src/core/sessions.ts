@@ -119,7 +119,10 @@ export function createSessions(
         if (record?.userId !== user) return false
       }
       const existed = await end(key)
-      if (existed) events.emit('revoked', { id, userId })
+      if (existed) {
+        events.emit('revoked', { id, userId })
+        engine.ends.announce(key, 'revoke')
+      }
       return existed
     },
 
@@ -143,7 +146,10 @@ export function createSessions(
         throw error
       }
       tombstones.dropUser(user)
-      for (const id of keys) events.emit('revoked', { id, userId })
+      for (const id of keys) {
+        events.emit('revoked', { id, userId })
+        engine.ends.announce(id, 'revokeByUser')
+      }
       return keys.length
     },
 
@@ -152,6 +158,8 @@ export function createSessions(
         throw new TypeError(`on('${String(name)}', listener): the listener is a function`)
       }
       events.on(name, listener)
+      // Other processes end sessions, too.
+      if (name === 'ended') engine.feed.start()
       return this
     },
 
@@ -175,6 +183,7 @@ export function createSessions(
 
     async close() {
       engine.upkeep.close()
+      engine.feed.close()
       engine.breaker.close()
       await engine.touches.settled()
       tombstones.close()

@@ -42,6 +42,7 @@ export interface TombstonesOptions {
   readonly callStore: StoreCall
   readonly storeBudget: number
   readonly now: () => number
+  readonly onEnded: (id: StoreKey, reason: EndReason) => void
   readonly onRevoked: (id: StoreKey, user: string) => void
 }
 
@@ -54,14 +55,17 @@ const MAX_TOMBSTONES = 10_000
 const MAX_USERS = 1000
 
 export function createTombstones(options: TombstonesOptions): Tombstones {
-  const { callStore, storeBudget, now, onRevoked } = options
+  const { callStore, storeBudget, now, onEnded, onRevoked } = options
 
   const sessions = createRetries<StoreKey, Grave>({
     limit: MAX_TOMBSTONES,
     storeBudget,
     async ask(id, { secretHash, reason }, milliseconds) {
       if (secretHash !== undefined && !(await hasSecret(id, secretHash, milliseconds))) return
-      await callStore('delete', milliseconds, (store) => store.delete(id, now(), reason))
+      const existed = await callStore('delete', milliseconds, (store) =>
+        store.delete(id, now(), reason),
+      )
+      if (existed) onEnded(id, reason)
     },
   })
 

@@ -23,8 +23,12 @@ const FIRST_CHECK = 100
 const SECOND_CHECK = 1000
 const LONGEST_PAUSE = 30_000
 
-export function createUpkeep(given: SelfCheckOptions): Upkeep {
-  const { options, callStore, warn } = given
+export interface UpkeepOptions extends SelfCheckOptions {
+  readonly onStart: () => void
+}
+
+export function createUpkeep(given: UpkeepOptions): Upkeep {
+  const { options, callStore, warn, onStart } = given
   const { store, pruneInterval, storeBudget } = options
   const selfCheck = createSelfCheck(given)
   const { now } = selfCheck
@@ -113,6 +117,7 @@ export function createUpkeep(given: SelfCheckOptions): Upkeep {
     start() {
       if (isStarted) return
       isStarted = true
+      onStart()
       if (store.ping !== undefined && options.isSystemClock && !hasAnswered) checkQuietly()
       schedule()
     },

@@ -12,7 +12,7 @@ import { rebaseData, replaceData } from './data-object.js'
 import type { Engine } from './engine.js'
 import { warnOfFixation } from './fixation.js'
 import type { CookieSecret, Credential } from './identity.js'
-import { chain, isPromise } from './maybe.js'
+import { chain } from './maybe.js'
 import { NO_OPERATIONS, Operations } from './operations.js'
 import { readData, type StoredSession } from './record.js'
 import { ended, readOnly, rotated } from './refusals.js'
@@ -44,6 +44,10 @@ export class Visit {
   secret: CookieSecret | undefined
   /** With a store that does not answer: what the browser sent, not compared with any record. */
   unseen: readonly Credential[] = []
+  /** The cookie that opened it. */
+  credential: Credential | undefined
+  /** It goes by what the near cache had. */
+  isCached = false
   /** The cookie verifies, but with a secret that does not sign any more. */
   isSignedByOldKey = false
   /** More than one cookie of ours opened a session; which of them is this browser's, nobody can say. */
@@ -55,8 +59,9 @@ export class Visit {
   /** A function given to `update` is at work on data of its own. */
   isUpdating = false
   readonly #text = new SessionText()
+  /** Why this request cannot be acknowledged. */
+  failure: { readonly error: unknown } | undefined
   #id: StoreKey | undefined
-  #failure: { readonly error: unknown } | undefined
   #operations: Operations | undefined
   #budget: Budget | undefined
   readonly #hostFor: (visit: Visit) => SessionHost
@@ -104,15 +109,19 @@ export class Visit {
 
   /** Corrupt is absent: data that cannot be decoded are no session, and their owner can sign in again. */
   #read(): Record<string, unknown> {
-    if (this.stored === undefined) return {}
-    const data = readData(this.stored)
-    if (data !== undefined) return this.#text.remember(this.stored.text, data)
-    this.engine.events.emit('corrupt', { id: this.stored.id, reason: 'corrupt' })
-    this.kind = 'new'
-    this.stored = undefined
-    this.secret = undefined
-    this.order = NO_COOKIE_ORDER
-    return {}
+    const { stored } = this
+    if (stored === undefined) return {}
+    const data = readData(stored)
+    if (data === undefined) {
+      this.meetCorrupt(stored)
+      return {}
+    }
+    return this.#text.remember(stored.text, data, stored.decoded?.copy)
+  }
+
+  meetCorrupt({ id }: StoredSession): void {
+    this.engine.events.emit('corrupt', { id, reason: 'corrupt' })
+    this.leave('new')
   }
 
   /** What the application did to the data, encoded. Throws for data that cannot be stored. */
@@ -127,49 +136,17 @@ export class Visit {
   }
 
   assertNotFailed(): void {
-    if (this.#failure !== undefined) throw this.#failure.error
+    if (this.failure !== undefined) throw this.failure.error
   }
 
   /** From now on this request cannot be acknowledged. */
   fail(error: unknown): void {
-    this.#failure ??= { error }
+    this.failure ??= { error }
   }
 
-  /**
-   * Stores what this request changed and answers what the response must tell the browser. Throws or rejects where the
-   * response must not be sent as it is. A response that tells of an error acknowledges nothing: with `isError`, one of a
-   * request that failed is let through, and nothing is stored.
-   */
-  commit(isError = false): MaybePromise<CookieOrder> {
-    const { running, unheard, hasFailed } = this.#operations ?? NO_OPERATIONS
-    if (running !== undefined) return running.then(() => this.commit(isError))
-    if (this.#failure !== undefined) {
-      if (isError) return this.#giveUp()
-      throw this.#failure.error
-    }
-    if (unheard !== undefined) throw unheard.error
-    try {
-      const persisted = this.persist()
-      // What is still asked for after `send` must not run into this write.
-      if (isPromise(persisted)) this.operations.waitFor(persisted)
-      const committed = chain(persisted, () => this.order)
-      if (!isError || !hasFailed || !isPromise(committed)) return committed
-      return committed.then(undefined, () => this.#giveUp())
-    } catch (error) {
-      if (!isError || !hasFailed) throw error
-      return this.#giveUp()
-    }
-  }
-
-  /** Whether a method of the session failed because of the store. */
-  get hasLostStore(): boolean {
-    return (this.#operations ?? NO_OPERATIONS).hasLostStore
-  }
-
-  /** This is the page that tells of the failure of a `save` or the like: a second failure must not replace it. */
-  #giveUp(): CookieOrder {
-    this.close()
-    return NO_COOKIE_ORDER
+  /** What the application called so far; not to be run. */
+  get called(): Operations {
+    return this.#operations ?? NO_OPERATIONS
   }
 
   /** Whether something was changed and not stored. */
@@ -235,11 +212,22 @@ export class Visit {
     this.replaceData({})
   }
 
+  /** The record turned out to be gone, or not this cookie's any more. */
+  leave(kind: VisitKind): void {
+    this.kind = kind
+    this.stored = undefined
+    this.secret = undefined
+    this.pendingMaxAge = undefined
+    this.order = NO_COOKIE_ORDER
+    this.replaceData({})
+  }
+
   /** From now on this visit works on `stored`, and its response carries the secret of it. */
   settleOn(stored: StoredSession, secret: CookieSecret): void {
     this.kind = 'loaded'
     this.stored = stored
     this.secret = secret
+    this.isCached = false
     this.pendingMaxAge = undefined
     this.orderCookie()
   }
@@ -266,6 +254,7 @@ export class Visit {
   /** Makes `stored` the base of this visit; `sent` is what its session object said when that was asked for. */
   rebase(stored: StoredSession, sent: string): void {
     this.stored = stored
+    this.isCached = false
     if (this.session === undefined || stored.text === sent) return
     try {
       const data = rebaseData(this.session, { sent, fresh: stored.text })

@@ -1,10 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { commitVisit } from '../core/commit-visit.js'
 import type { CookieOrder } from '../core/cookie-order.js'
 import type { Engine } from '../core/engine.js'
 import { SessionError } from '../core/errors.js'
 import { chain } from '../core/maybe.js'
 import type { Device } from '../core/record.js'
-import type { Session } from '../core/session.js'
+import type { Session, SessionSnapshot } from '../core/session.js'
+import { VisitSnapshot } from '../core/session-snapshot.js'
 import type { MaybePromise } from '../core/store.js'
 import type { Visit } from '../core/visit.js'
 import type { VisitClient } from '../core/visit-client.js'
@@ -61,6 +63,11 @@ export class Attachment implements VisitClient, HoldHooks {
     return this.visit.open()
   }
 
+  /** Nothing in it can change, so there is nothing to hold the response for. */
+  get snapshot(): SessionSnapshot {
+    return new VisitSnapshot(this.visit)
+  }
+
   /** `req.session = null` ends the session, as in express-session. */
   end(): void {
     this.#holdOnce()
@@ -109,8 +116,9 @@ export class Attachment implements VisitClient, HoldHooks {
 
   commit(): MaybePromise<CookieHeaders | undefined> {
     const statusCode = this.#res?.statusCode ?? 200
-    if (statusCode === 503 && this.visit.hasLostStore) askToRetry(this.#res as ServerResponse)
-    return chain(this.visit.commit(statusCode >= 400), (order) => this.#headersFor(order))
+    if (statusCode === 503 && this.visit.called.hasLostStore)
+      askToRetry(this.#res as ServerResponse)
+    return chain(commitVisit(this.visit, statusCode >= 400), (order) => this.#headersFor(order))
   }
 
   #headersFor(order: CookieOrder): CookieHeaders | undefined {

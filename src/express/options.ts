@@ -1,9 +1,11 @@
 import { KeyObject } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import type { NearCacheOptions } from '../core/near-cache.js'
 import { type Clock, type CoreOptions, checkStore } from '../core/options.js'
 import { showValue } from '../core/show-value.js'
 import type { SessionStore } from '../core/store.js'
 import { type CookieOptions, type ResolvedCookie, resolveCookie } from './cookie-options.js'
+import { resolveNearCache } from './near-cache-option.js'
 import { unknownOption } from './unknown-option.js'
 
 /** The options of `session()`. Times are milliseconds. */
@@ -34,6 +36,12 @@ export interface SessionOptions {
   readonly onStoreError?: 'fail' | 'anonymous'
   /** Waits for last-seen to be stored before the handler runs, for platforms that freeze after the response. Default `false`. */
   readonly awaitTouch?: boolean
+  /**
+   * Serves sessions from the memory of this process while the store's change feed proves that nobody changed them:
+   * `true`, or how much and how long. Reads only; a session that ended elsewhere may be read for `maxStaleness`, at the
+   * most. Needs a store with `watch`. Default `false`.
+   */
+  readonly nearCache?: boolean | NearCacheOptions
   /** Requests that need no session: return `true`, and nothing is read for them. */
   readonly skip?: (req: IncomingMessage) => boolean
   /** Keeps user agent and address with each signed-in session, for `listByUser`. Default `false`. */
@@ -81,6 +89,7 @@ const KNOWN = new Set([
   'storeBudget',
   'onStoreError',
   'awaitTouch',
+  'nearCache',
   'skip',
   'devices',
   'proxy',
@@ -108,6 +117,7 @@ const MENDS: Readonly<Record<string, string>> = {
   partitioned: 'Did you mean cookie: { partitioned }?',
   genid: 'Ids are random and made by staykept; leave it out.',
   unset: 'Ending a session is req.session = null or await req.session.signOut(); leave it out.',
+  cache: 'Did you mean nearCache?',
   adopt: 'Taking over sessions of express-session is not there yet.',
   touchafter: 'A session that is only read is stored at most once per tenth of its idle timeout.',
   prefix: 'Where sessions are kept is an option of the store, as in sqliteStore({ table }).',
@@ -136,15 +146,17 @@ export function resolveOptions(
       `clock is an object with now(), as movableClock() from staykept/testing makes, not ${showValue(clock)}`,
     )
   }
+  const store = options.store === undefined ? createDefaultStore() : checkStore(options.store)
   const core: CoreOptions = {
     secrets,
-    store: options.store === undefined ? createDefaultStore() : checkStore(options.store),
+    store,
     timeouts,
     cookieMaxAge: cookie.maxAge,
     cookieAttributes: cookie.attributes,
     storeBudget: checkTimer(options.storeBudget, 'storeBudget') ?? 1000,
     onStoreError: checkOnStoreError(options.onStoreError),
     awaitTouch: checkFlag(options.awaitTouch, 'awaitTouch'),
+    nearCache: resolveNearCache(options.nearCache, store),
     devices: checkFlag(options.devices, 'devices'),
     maxBytes: checkDuration(options.maxBytes, 'maxBytes', 'bytes') ?? 262_144,
     pruneInterval:

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { commitVisit } from '../../src/core/commit-visit.js'
 import { openVisit } from '../../src/core/open-visit.js'
 import type { SessionInfo } from '../../src/core/session.js'
 import type { SessionRecord } from '../../src/core/store.js'
@@ -84,7 +85,7 @@ describe('of more cookies than three that verify', () => {
     faulty.reset()
     const visit = await openVisit(process.engine, createClient(), cookies)
     expect([visit.kind, visit.isDuplicate, rejected]).toEqual(['new', true, ['duplicate']])
-    expect(await visit.commit()).toEqual({ kind: 'clear' })
+    expect(await commitVisit(visit)).toEqual({ kind: 'clear' })
     expect(faulty.total).toBe(0)
   })
 })

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { commitVisit } from '../../src/core/commit-visit.js'
 import { createEventHub } from '../../src/core/events.js'
 import { createWarnings } from '../../src/core/warnings.js'
 import { watchPromise } from '../../src/core/watched-promise.js'
@@ -211,7 +212,7 @@ describe('two cookies of our name', () => {
     expect(visit.order.kind).toBe('clear')
     expect(rejected).toEqual(['duplicate'])
     await visit.open().signIn('u1')
-    await visit.commit()
+    await commitVisit(visit)
     expect(visit.order.kind).toBe('set')
   })
 

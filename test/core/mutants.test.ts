@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { mutatedCore, mutations, revivingStore } from './mix/mutants.js'
+import { mutatedCore, mutations, nearCacheMutations, revivingStore } from './mix/mutants.js'
 import { type MixOptions, runMix } from './mix/run.js'
 import { takeTime, type VirtualTime } from './mix/virtual-time.js'
 
@@ -28,7 +28,16 @@ async function runsUntilBroken(options: MixOptions): Promise<number> {
 describe('the random mix finds out that', () => {
   for (const [mistake, mutation] of Object.entries(mutations)) {
     test(mistake, async () => {
-      expect(await runsUntilBroken({ core: await mutatedCore(mutation) })).toBeLessThan(RUNS)
+      expect(
+        await runsUntilBroken({ core: await mutatedCore(mutation), nearCache: false }),
+      ).toBeLessThan(RUNS)
+    }, 120_000)
+  }
+
+  for (const [mistake, mutation] of Object.entries(nearCacheMutations)) {
+    test(mistake, async () => {
+      const mutant = { core: await mutatedCore(mutation), nearCache: true }
+      expect(await runsUntilBroken(mutant)).toBeLessThan(RUNS)
     }, 120_000)
   }
 

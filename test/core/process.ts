@@ -1,3 +1,4 @@
+import { commitVisit } from '../../src/core/commit-visit.js'
 import type { Engine } from '../../src/core/engine.js'
 import { openVisit } from '../../src/core/open-visit.js'
 import type { CoreOptions } from '../../src/core/options.js'
@@ -10,13 +11,14 @@ import type { SessionStore } from '../../src/core/store.js'
 import type { Visit } from '../../src/core/visit.js'
 import type { VisitClient } from '../../src/core/visit-client.js'
 
-/** The two doors of the core, so that a changed copy of it can stand behind them. */
+/** The doors of the core, so that a changed copy of it can stand behind them. */
 export interface Core {
   readonly createSessions: typeof createSessions
   readonly openVisit: typeof openVisit
+  readonly commitVisit: typeof commitVisit
 }
 
-export const core: Core = { createSessions, openVisit }
+export const core: Core = { createSessions, openVisit, commitVisit }
 
 /** A browser as far as sessions go: one cookie, or none. */
 export interface Jar {
@@ -78,6 +80,7 @@ export function coreOptions(store: SessionStore, options: Partial<CoreOptions> =
     storeBudget: 1000,
     onStoreError: 'fail',
     awaitTouch: false,
+    nearCache: undefined,
     devices: false,
     maxBytes: 262_144,
     pruneInterval: 0,
@@ -90,7 +93,7 @@ export function coreOptions(store: SessionStore, options: Partial<CoreOptions> =
 export function createProcess(
   store: SessionStore,
   options: Partial<CoreOptions> = {},
-  { createSessions: create, openVisit: open }: Core = core,
+  { createSessions: create, openVisit: open, commitVisit: commit }: Core = core,
   random?: Random,
 ): Process {
   const { engine, manager } = create(coreOptions(store, options), random)
@@ -104,7 +107,7 @@ export function createProcess(
         return visit.open() as unknown as TestSession
       },
       async respond() {
-        const order = await visit.commit()
+        const order = await commit(visit)
         if (order.kind === 'set') jar.cookie = order.value
         if (order.kind === 'clear') jar.cookie = undefined
       },

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Request } from 'express'
 import express from 'express'
-import { type Session, type SessionData, type SessionInfo, session } from 'staykept'
+import { type Session, type SessionData, type SessionInfo, type Sessions, session } from 'staykept'
 import { expectTypeOf, test } from 'vitest'
 
 declare module 'staykept' {
@@ -13,6 +13,7 @@ declare module 'staykept' {
 
 declare const req: IncomingMessage
 declare const expressReq: Request
+declare const sessions: Sessions
 
 test('req.session has the declared keys, on node:http and on Express requests', () => {
   expectTypeOf(req.session).not.toBeAny()
@@ -21,6 +22,18 @@ test('req.session has the declared keys, on node:http and on Express requests', 
   expectTypeOf(expressReq.session).toEqualTypeOf<Session>()
   expectTypeOf(req.session.typedVisits).toEqualTypeOf<number | undefined>()
   expectTypeOf(expressReq.session.typedCart).toEqualTypeOf<SessionData['typedCart']>()
+})
+
+test('a snapshot has the same keys, and none of them can be changed', () => {
+  const { data, info } = sessions.snapshot(req)
+  expectTypeOf(data).not.toBeAny()
+  expectTypeOf(info).toEqualTypeOf<SessionInfo>()
+  expectTypeOf(sessions.snapshot(expressReq).data.typedVisits).toEqualTypeOf<number | undefined>()
+  expectTypeOf(data.typedCart?.[0]?.sku).toEqualTypeOf<string | undefined>()
+  // @ts-expect-error: it is read-only
+  data.typedVisits = 1
+  // @ts-expect-error: all the way down
+  data.typedCart?.push({ sku: 'a', count: 1 })
 })
 
 test('a key has the type that was declared for it, and undeclared keys are errors', () => {

@@ -18,7 +18,7 @@ export interface Mutation {
 export const mutations: Readonly<Record<string, Mutation>> = {
   'the base stays what the request loaded (Q13)': {
     file: 'visit.ts',
-    text: 'this.stored = stored\n    if (this.session === undefined || stored.text === sent) return',
+    text: 'this.stored = stored\n    this.isCached = false\n    if (this.session === undefined || stored.text === sent) return',
     by: 'if (this.session === undefined || stored.text === sent) return',
   },
   'a sign-in is replayed as a diff (Q5)': {
@@ -58,9 +58,9 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     by: 'return within(milliseconds, lane.running,',
   },
   'the answer does not wait for the store': {
-    file: 'visit.ts',
-    text: 'const committed = chain(persisted, () => this.order)',
-    by: 'Promise.resolve(persisted).catch(() => {})\n    const committed = this.order',
+    file: 'commit-visit.ts',
+    text: 'const committed = chain(persisted, () => visit.order)',
+    by: 'Promise.resolve(persisted).catch(() => {})\n    const committed = visit.order',
   },
   'regenerate leaves the old session': {
     file: 'changes.ts',
@@ -76,6 +76,20 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     file: 'sign-in.ts',
     text: 'await checkRevocation(',
     by: 'void (',
+  },
+}
+
+/** The same, of the near cache: found where every process has one. */
+export const nearCacheMutations: Readonly<Record<string, Mutation>> = {
+  'the near cache keeps what was read before a change (Q24)': {
+    file: 'near-cache.ts',
+    text: 'if (record !== undefined && ticket.isGood) keep',
+    by: 'if (record !== undefined) keep',
+  },
+  'a write leaves what the near cache had': {
+    file: 'near-cache.ts',
+    text: 'if (entry === undefined || (version !== undefined && entry.record.version === version)) return',
+    by: 'if (version === undefined || entry === undefined || entry.record.version === version) return',
   },
 }
 
@@ -97,7 +111,8 @@ export async function mutatedCore({ file, text, by }: Mutation): Promise<Core> {
       import(/* @vite-ignore */ pathToFileURL(join(target, 'core', name)).href)
     const { createSessions } = (await load('sessions.js')) as Pick<Core, 'createSessions'>
     const { openVisit } = (await load('open-visit.js')) as Pick<Core, 'openVisit'>
-    return { createSessions, openVisit }
+    const { commitVisit } = (await load('commit-visit.js')) as Pick<Core, 'commitVisit'>
+    return { createSessions, openVisit, commitVisit }
   } finally {
     rmSync(target, { recursive: true })
   }

@@ -10,6 +10,8 @@ import { settled, type VirtualTime } from './virtual-time.js'
 
 export interface MixOptions {
   readonly core?: Core
+  /** Whether the processes have a near cache. Default: in half of the runs. */
+  readonly nearCache?: boolean
   /** A store that goes wrong, for the mix to find out. */
   readonly breakStore?: (store: SessionStore) => SessionStore
 }
@@ -33,24 +35,29 @@ const secrets = pooledRandom()
 export async function runMix(
   seed: number,
   time: VirtualTime,
-  { core: subject = core, breakStore = (store) => store }: MixOptions = {},
+  { core: subject = core, breakStore = (store) => store, nearCache }: MixOptions = {},
 ): Promise<MixResult> {
   time.reset()
   const random = seededRandom(seed)
   const realRandom = Math.random
   Math.random = random.next
   try {
-    return await play(random, time, subject, breakStore(memoryStore()))
+    return await play(random, time, { subject, nearCache, store: breakStore(memoryStore()) })
   } finally {
     Math.random = realRandom
   }
 }
 
+interface Setting {
+  readonly subject: Core
+  readonly store: SessionStore
+  readonly nearCache: boolean | undefined
+}
+
 async function play(
   random: Random,
   time: VirtualTime,
-  subject: Core,
-  store: SessionStore,
+  { subject, store, nearCache: isNear = random.next() < 0.5 }: Setting,
 ): Promise<MixResult> {
   const now = (): number => time.now
   const options = { clock: { now }, storeBudget: BUDGET, awaitTouch: random.next() < 0.3 }
@@ -58,11 +65,12 @@ async function play(
   const late: Step[] = []
   const story: string[] = []
   const bystander = createProcess(store, options, subject, secrets)
+  const nearCache = isNear ? NEAR_CACHE : undefined
   const { ledger, victim, attacker } = await prepare(bystander, random, now)
   // Long enough ago for every visit to count as activity.
   if (random.next() < 0.3) time.tick(5 * 60_000)
   const processes = Array.from({ length: 2 + random.below(2) }, () =>
-    createProcess(scheduledStore(store, steps), options, subject, secrets),
+    createProcess(scheduledStore(store, steps), { ...options, nearCache }, subject, secrets),
   )
   const plans = [1, 2, 3].map((index) =>
     planRequest(index, random, { processes, victim, attacker }),
@@ -132,6 +140,7 @@ async function play(
   }
 
   // Nothing goes wrong any more; what is under way comes to its end.
+  for (const { engine } of processes) engine.feed.close()
   for (;;) {
     if (time.tick(1)) await settled()
     const step = steps.shift()
@@ -144,6 +153,8 @@ async function play(
   await ledger.audit(store, bystander, now())
   return { broken: ledger.broken, story }
 }
+
+const NEAR_CACHE = { maxStaleness: 2000, maxEntryAge: 30_000, maxEntries: 100, maxBytes: 1e6 }
 
 const FAULTS = ['broken', 'never', 'late'] as const
 

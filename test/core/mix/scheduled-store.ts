@@ -14,7 +14,10 @@ export interface Step {
   executeLate(): void
 }
 
-/** A store of which every call waits twice in `steps`. The random mix takes them in any order it likes. */
+/**
+ * A store of which every call waits twice in `steps`. The random mix takes them in any order it likes. Its feed tells of a
+ * change in the instant in which it is made.
+ */
 export function scheduledStore(inner: SessionStore, steps: Step[]): SessionStore {
   function schedule(method: string, execute: () => unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
@@ -42,7 +45,7 @@ export function scheduledStore(inner: SessionStore, steps: Step[]): SessionStore
     })
   }
 
-  const scheduled: Record<string, unknown> = { name: inner.name }
+  const scheduled: Record<string, unknown> = { name: inner.name, watch: inner.watch }
   for (const method of METHODS) {
     const call = inner[method] as (...args: unknown[]) => unknown
     scheduled[method] = (...args: unknown[]) => schedule(method, () => call.apply(inner, args))

@@ -5,48 +5,58 @@ import { isPlain, isPlainArray, MAX_DEPTH } from './plain-values.js'
  * The data of a session as they were when they had `text`. Whether a request changed them is seen by comparing, which costs
  * half of encoding them; and most requests only read.
  */
-export interface Snapshot {
+export interface DataCopy {
   readonly text: string
-  readonly data: Keyed
+  readonly data: CopiedData
 }
 
-/** A copy of an object that nobody gets to see: its keys, and copies of their values. */
-interface Keyed {
+/**
+ * A copy of an object that nobody gets to see: its keys, and copies of their values. Where many requests read one record,
+ * each is given its data from here.
+ */
+export interface CopiedData {
   readonly keys: readonly string[]
   readonly values: readonly unknown[]
 }
 
-/** Stands for what is not copied, such as a Date: nothing is the same as it. */
+/** Stands for what is not copied: nothing is the same as it. */
 const OTHER: unique symbol = Symbol('other')
 
+/** A Date, Map or Set: it can change inside, so nothing is the same as it either. */
+class Special {
+  readonly value: Date | Map<unknown, unknown> | Set<unknown>
+
+  constructor(value: Date | Map<unknown, unknown> | Set<unknown>) {
+    this.value = value
+  }
+}
+
 /** `text` is what `data` were decoded from, or encoded to. */
-export function takeSnapshot(text: string, data: object): Snapshot {
+export function copyData(text: string, data: object): DataCopy {
   return { text, data: copyKeyed(data, 0) }
 }
 
 /**
- * The snapshot itself where `data` are surely what it holds: they have been encoded before, so there is nothing in them
- * to refuse. Otherwise the encoder has the last word, and another snapshot is taken of what is different. Throws for data
+ * The copy itself where `data` are surely what it holds: they have been encoded before, so there is nothing in them
+ * to refuse. Otherwise the encoder has the last word, and another copy is taken of what is different. Throws for data
  * that cannot be stored.
  */
-export function renewSnapshot(snapshot: Snapshot | undefined, data: object): Snapshot {
-  if (snapshot !== undefined && isSameKeyed(data, snapshot.data)) return snapshot
+export function renewCopy(copy: DataCopy | undefined, data: object): DataCopy {
+  if (copy !== undefined && isSameKeyed(data, copy.data)) return copy
   // First: what goes round in circles is refused there, and would be copied for ever.
   const text = encodeData(data)
-  return snapshot === undefined
-    ? takeSnapshot(text, data)
-    : { text, data: renewKeyed(data, snapshot.data) }
+  return copy === undefined ? copyData(text, data) : { text, data: renewKeyed(data, copy.data) }
 }
 
 /**
- * Whether the texts of two snapshots surely say something different, whoever wrote the first: another plain value in the
+ * Whether the texts of two copies surely say something different, whoever wrote the first: another plain value in the
  * same place, another number of items or of keys. `false` says nothing.
  */
-export function surelyDiffer(before: Snapshot, after: Snapshot): boolean {
+export function surelyDiffer(before: DataCopy, after: DataCopy): boolean {
   return haveOtherTexts(before.data, after.data)
 }
 
-function haveOtherTexts(before: Keyed, after: Keyed): boolean {
+function haveOtherTexts(before: CopiedData, after: CopiedData): boolean {
   const { keys, values } = before
   // A key that holds `undefined` is not stored.
   if (keys.length !== after.keys.length) {
@@ -64,7 +74,7 @@ function hasOtherText(before: unknown, after: unknown): boolean {
   if (isPlainValue(before)) return isPlainValue(after) && !Object.is(before, after)
   if (!isCopy(before) || !isCopy(after) || Array.isArray(before) !== Array.isArray(after))
     return false
-  if (!Array.isArray(before)) return haveOtherTexts(before as Keyed, after as Keyed)
+  if (!Array.isArray(before)) return haveOtherTexts(before as CopiedData, after as CopiedData)
   const items = after as unknown[]
   return before.length !== items.length || before.some((one, at) => hasOtherText(one, items[at]))
 }
@@ -79,14 +89,47 @@ function isPlainValue(value: unknown): boolean {
 }
 
 function isCopy(value: unknown): value is object {
-  return typeof value === 'object' && value !== null
+  return typeof value === 'object' && value !== null && !(value instanceof Special)
+}
+
+/** The data again, for a request to change as it likes. `undefined` where not all of them were copied. */
+export function thawData(copied: CopiedData): Record<string, unknown> | undefined {
+  try {
+    return thawKeyed(copied)
+  } catch (error) {
+    if (error === OTHER) return undefined
+    throw error
+  }
+}
+
+function thaw(copied: unknown): unknown {
+  if (typeof copied !== 'object' || copied === null) {
+    if (copied === OTHER) throw OTHER
+    return copied
+  }
+  if (Array.isArray(copied)) {
+    const list = copied.slice()
+    for (let at = 0; at < list.length; at++) list[at] = thaw(list[at])
+    return list
+  }
+  if (!(copied instanceof Special)) return thawKeyed(copied as CopiedData)
+  const { value } = copied
+  return value instanceof Date ? new Date(value.getTime()) : structuredClone(value)
+}
+
+function thawKeyed({ keys, values }: CopiedData): Record<string, unknown> {
+  const object: Record<string, unknown> = {}
+  for (let at = 0; at < keys.length; at++) object[keys[at] as string] = thaw(values[at])
+  return object
 }
 
 function copy(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (depth === MAX_DEPTH) return OTHER
   if (Array.isArray(value)) return copyList(value, depth + 1)
-  return isPlain(value) ? copyKeyed(value, depth + 1) : OTHER
+  if (isPlain(value)) return copyKeyed(value, depth + 1)
+  const isSpecial = value instanceof Date || value instanceof Map || value instanceof Set
+  return isSpecial ? new Special(value) : OTHER
 }
 
 function copyList(list: readonly unknown[], depth: number): unknown[] {
@@ -95,7 +138,7 @@ function copyList(list: readonly unknown[], depth: number): unknown[] {
   return copies
 }
 
-function copyKeyed(object: object, depth: number): Keyed {
+function copyKeyed(object: object, depth: number): CopiedData {
   const keys = Object.keys(object)
   // The size is right, whatever stands in it so far.
   const values: unknown[] = keys.slice()
@@ -104,7 +147,7 @@ function copyKeyed(object: object, depth: number): Keyed {
 }
 
 /** `copied` itself where the object is the same; otherwise a copy that shares with it what did not change. */
-function renewKeyed(object: object, copied: Keyed): Keyed {
+function renewKeyed(object: object, copied: CopiedData): CopiedData {
   const own = Object.keys(object)
   const { keys } = copied
   if (own.length !== keys.length) return copyKeyed(object, 0)
@@ -124,7 +167,8 @@ function isSame(value: unknown, copied: unknown): boolean {
   if (typeof value !== 'object' || value === null) return Object.is(value, copied)
   if (typeof copied !== 'object' || copied === null) return false
   if (Array.isArray(copied)) return Array.isArray(value) && isSameList(value, copied)
-  return isPlain(value) && isSameKeyed(value, copied as Keyed)
+  if (copied instanceof Special) return false
+  return isPlain(value) && isSameKeyed(value, copied as CopiedData)
 }
 
 function isSameList(list: readonly unknown[], copies: readonly unknown[]): boolean {
@@ -134,7 +178,7 @@ function isSameList(list: readonly unknown[], copies: readonly unknown[]): boole
 }
 
 /** In the same order, too. */
-function isSameKeyed(object: object, { keys, values }: Keyed): boolean {
+function isSameKeyed(object: object, { keys, values }: CopiedData): boolean {
   const own = Object.keys(object)
   if (own.length !== keys.length) return false
   for (let at = 0; at < own.length; at++) {

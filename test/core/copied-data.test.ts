@@ -2,11 +2,12 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeData, encodeData, saysTheSame } from '../../src/core/codec.js'
 import {
-  renewSnapshot,
-  type Snapshot,
+  copyData,
+  type DataCopy,
+  renewCopy,
   surelyDiffer,
-  takeSnapshot,
-} from '../../src/core/snapshot.js'
+  thawData,
+} from '../../src/core/copied-data.js'
 import { memoryStore } from '../../src/stores/memory.js'
 import { createJar, createProcess } from './process.js'
 import { newSession, storedData } from './scene.js'
@@ -16,13 +17,13 @@ type Data = Record<string, unknown>
 /** What a request sees that reads `text`: a question whether its data are still that. */
 function opened(text: string): { data: Data; isUnchanged(other?: object): boolean } {
   const data = decodeData(text)
-  const snapshot = takeSnapshot(text, data)
-  return { data, isUnchanged: (other = data) => isSnapshotOf(snapshot, other) }
+  const copy = copyData(text, data)
+  return { data, isUnchanged: (other = data) => isCopyOf(copy, other) }
 }
 
-function isSnapshotOf(snapshot: Snapshot, data: object): boolean {
+function isCopyOf(copy: DataCopy, data: object): boolean {
   try {
-    return renewSnapshot(snapshot, data) === snapshot
+    return renewCopy(copy, data) === copy
   } catch {
     return false
   }
@@ -127,7 +128,7 @@ describe('data are never taken for others', () => {
   })
 })
 
-describe('a snapshot that is renewed', () => {
+describe('a copy that is renewed', () => {
   test('is that of the new data, whatever changed', () => {
     const changed = fc.tuple(plain, fc.nat(), fc.oneof(odd, plain))
     fc.assert(
@@ -136,12 +137,12 @@ describe('a snapshot that is renewed', () => {
         const places = placesIn(present)
         const [holder, key] = (places[at % places.length] ?? [present, 'a']) as [Data, string]
         holder[key] = value
-        const first = takeSnapshot(encodeData(data), decodeData(encodeData(data)))
-        const renewed = renewSnapshot(first, present)
+        const first = copyData(encodeData(data), decodeData(encodeData(data)))
+        const renewed = renewCopy(first, present)
         expect(renewed.text).toBe(renewed === first ? first.text : encodeData(present))
-        if (isSnapshotOf(renewed, other)) expect(encodeData(other)).toBe(renewed.text)
-        const isOdd = typeof value === 'object' && !isSnapshotOf(takeSnapshot('', present), present)
-        expect(isSnapshotOf(renewed, present)).toBe(!isOdd)
+        if (isCopyOf(renewed, other)) expect(encodeData(other)).toBe(renewed.text)
+        const isOdd = typeof value === 'object' && !isCopyOf(copyData('', present), present)
+        expect(isCopyOf(renewed, present)).toBe(!isOdd)
         if (surelyDiffer(first, renewed)) expect(saysTheSame(first.text, renewed.text)).toBe(false)
       }),
       { numRuns: 20_000 },
@@ -150,18 +151,18 @@ describe('a snapshot that is renewed', () => {
 
   test('shares with the one before what did not change', () => {
     const data = { cart: [{ id: 1 }], n: 0 }
-    const before = takeSnapshot(encodeData(data), data)
+    const before = copyData(encodeData(data), data)
     data.n = 1
-    const after = renewSnapshot(before, data)
+    const after = renewCopy(before, data)
     expect(after.text).toBe('{"cart":[{"id":1}],"n":1}')
     expect(after.data.values[0]).toBe(before.data.values[0])
   })
 
   test('is not taken of what cannot be stored', () => {
     const ring: Data = { n: 1 }
-    const snapshot = takeSnapshot('{"n":1}', ring)
+    const copy = copyData('{"n":1}', ring)
     Object.assign(ring, { left: ring, right: ring })
-    expect(() => renewSnapshot(snapshot, ring)).toThrow()
+    expect(() => renewCopy(copy, ring)).toThrow()
   })
 
   test.each<[string, (data: Data) => unknown]>([
@@ -176,15 +177,51 @@ describe('a snapshot that is renewed', () => {
   ])('is known to say something else without a look at its text: %s', (_, change) => {
     const text = '{"n":1,"list":[{"x":1}]}'
     const data = decodeData(text)
-    const before = takeSnapshot(text, data)
+    const before = copyData(text, data)
     change(data)
-    expect(surelyDiffer(before, renewSnapshot(before, data))).toBe(true)
+    expect(surelyDiffer(before, renewCopy(before, data))).toBe(true)
   })
 
   test('is not taken for another for a key without a value, or for the order of its keys', () => {
-    const before = takeSnapshot('{"n":1,"m":2}', { n: 1, m: 2 })
-    expect(surelyDiffer(before, renewSnapshot(before, { n: 1, m: 2, x: undefined }))).toBe(false)
-    expect(surelyDiffer(before, renewSnapshot(before, { m: 2, n: 1 }))).toBe(false)
+    const before = copyData('{"n":1,"m":2}', { n: 1, m: 2 })
+    expect(surelyDiffer(before, renewCopy(before, { n: 1, m: 2, x: undefined }))).toBe(false)
+    expect(surelyDiffer(before, renewCopy(before, { m: 2, n: 1 }))).toBe(false)
+  })
+})
+
+describe('data that are given out again', () => {
+  const copyOf = (text: string) => copyData(text, decodeData(text)).data
+
+  test('are what they were, and of nobody else', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom('a', 'b', '0'), fc.oneof(plain, odd)), (data) => {
+        const text = encodeData(data)
+        const copied = copyOf(text)
+        const first = thawData(copied) as Data
+        expect(encodeData(first)).toBe(text)
+        for (const [holder, key] of placesIn(first)) (holder as Data)[key] = 'spoiled'
+        expect(encodeData(thawData(copied) as Data)).toBe(text)
+      }),
+    )
+  })
+
+  test.each<[string, (value: never) => unknown]>([
+    ['{"at":{"$date":5}}', (at: Date) => at.setTime(6)],
+    ['{"at":{"$map":[["a",{"b":1}]]}}', (at: Map<string, Data>) => at.clear()],
+    [
+      '{"at":{"$map":[["a",{"b":1}]]}}',
+      (at: Map<string, Data>) => Object.assign(at.get('a') ?? {}, { b: 2 }),
+    ],
+    ['{"at":{"$set":[1]}}', (at: Set<number>) => at.add(2)],
+  ])('%s too, though it changes inside', (text, spoil) => {
+    const copied = copyOf(text)
+    spoil((thawData(copied) as Data).at as never)
+    expect(encodeData(thawData(copied) as Data)).toBe(text)
+  })
+
+  test('are decoded again where they are nested deeper than the encoder allows', () => {
+    const nested = (levels: number) => `{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`
+    expect(thawData(copyOf(nested(100_000)))).toBe(undefined)
   })
 })
 

@@ -1,0 +1,26 @@
+import type { EventHub } from './events.js'
+import type { EndReason, StoreKey } from './store.js'
+
+/** Tells of each ended session once in this process, however many ways the news of it comes. */
+export interface Ends {
+  announce(id: StoreKey, reason: EndReason | undefined): void
+}
+
+/** More than end between the answer of the store and its feed. */
+const REMEMBERED = 10_000
+
+export function createEnds(events: EventHub): Ends {
+  let young = new Set<StoreKey>()
+  let old = new Set<StoreKey>()
+  return {
+    announce(id, reason) {
+      if (young.has(id) || old.has(id)) return
+      if (young.size >= REMEMBERED) {
+        old = young
+        young = new Set()
+      }
+      young.add(id)
+      events.emit('ended', { id, reason })
+    },
+  }
+}
