@@ -7,7 +7,11 @@ export class SessionText {
   #latest: DataCopy | undefined
 
   /** `data`, which were decoded from `text`; their copy, where there is one already. */
-  remember<Data extends object>(text: string, data: Data, copy = copyData(text, data)): Data {
+  remember<Data extends object>(
+    text: string,
+    data: Data,
+    copy: DataCopy = copyData(text, data),
+  ): Data {
     this.#latest = copy
     return data
   }
