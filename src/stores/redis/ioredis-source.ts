@@ -15,8 +15,15 @@ interface Listener {
   call(name: string, ...args: string[]): Promise<unknown>
 }
 
-export function sourceOf(id: string, client: Model, has: Source['has']): Source {
-  return { id, has, open: (wish, hear) => listen(client, wish, hear) }
+export function sourceOf(id: string, client: Model | undefined, has: Source['has']): Source {
+  return {
+    id,
+    has,
+    open(wish, hear) {
+      if (client === undefined) throw new Error('a cluster client has lost this node')
+      return listen(client, wish, hear)
+    },
+  }
 }
 
 /** Where the server tells of changed keys to a connection that speaks RESP2. */

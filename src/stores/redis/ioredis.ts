@@ -20,7 +20,7 @@ export interface Ioredis extends Emitter {
   connect(): Promise<unknown>
   disconnect(reconnect?: boolean): void
   duplicate(): Ioredis
-  nodes?(role: 'master'): readonly Ioredis[]
+  nodes?(role: 'all' | 'master'): readonly Ioredis[]
   /** By slot, the addresses of its nodes, the primary first. */
   readonly slots?: readonly (readonly string[] | undefined)[]
   /** Asks a node for the state of the cluster. Its refreshSlotsCache asks any, and waits a second for one that hangs. */
@@ -122,9 +122,13 @@ function clusterParts(
       return node && primaryAt(node)
     },
     sources() {
-      return (client.nodes?.('master') ?? []).map((node) => {
-        const address = `${node.options.host}:${node.options.port}`
-        return sourceOf(address, node, (key) => addressOf(key) === address)
+      // It forgets a node that it lost, which has its slots all the same.
+      const addresses = new Set([...new Set(client.slots)].map((nodes) => nodes?.[0]))
+      const nodes = client.nodes?.('all') ?? []
+      return [...addresses].flatMap((address) => {
+        if (address === undefined) return []
+        const node = nodes.find(({ options }) => `${options.host}:${options.port}` === address)
+        return [sourceOf(address, node, (key) => addressOf(key) === address)]
       })
     },
     async refresh(witness) {

@@ -5,6 +5,7 @@ import { type Ends, isSessionKey } from './ends.js'
 import { swallowed, whyNoFeed } from './feed-refusals.js'
 import { createProbe, PROBE_PATIENCE, type Probe } from './probe.js'
 import type { Receiver, Source } from './source.js'
+import type { Survey } from './survey.js'
 
 /** One listening connection to each server that tells of changes, made anew whenever one is lost. */
 export interface Listening {
@@ -21,7 +22,7 @@ export interface ListeningParts {
   readonly start: string
   readonly ends: Ends
   /** Sees to it that the library knows who the primaries are now. */
-  survey(): Promise<void>
+  readonly survey: Survey
   tell(event: StoreEvent): void
 }
 
@@ -156,9 +157,9 @@ export function createListening(parts: ListeningParts): Listening {
 
   /** All lines, once they stand; who they have to be is found out after this was asked. */
   async function complete(): Promise<readonly Line[]> {
-    for (;;) {
+    for (let again = false; ; again = true) {
       await looking
-      const isSurveyed = await surveyed()
+      const isSurveyed = await surveyed(again)
       await look()
       if (isClosed) return new Promise(() => {})
       const [refusal] = refusals.values()
@@ -169,9 +170,9 @@ export function createListening(parts: ListeningParts): Listening {
     }
   }
 
-  async function surveyed(): Promise<boolean> {
+  async function surveyed(again: boolean): Promise<boolean> {
     try {
-      await survey()
+      await survey(again)
       return true
     } catch (error) {
       const why = whyNoFeed(error, ends.channel)

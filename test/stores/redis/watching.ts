@@ -14,15 +14,18 @@ export interface Watching {
 
 export function watch(store: SessionStore): Watching {
   const events: StoreEvent[] = []
-  const feed = store.watch?.((event) => events.push(event)) as StoreFeed
-  let seen = 0
+  let isReset = false
+  const feed = store.watch?.((event) => {
+    events.push(event)
+    if (event.type === 'reset') isReset = true
+  }) as StoreFeed
   return {
     events,
     check: async () => feed.check(),
     wasReset() {
-      const fresh = events.slice(seen)
-      seen = events.length
-      return fresh.some(({ type }) => type === 'reset')
+      const was = isReset
+      isReset = false
+      return was
     },
     stop: () => feed.stop(),
   }
