@@ -206,10 +206,11 @@ describe.skipIf(why !== undefined)('the feed', () => {
       )
       const watching = watch(open(kind, proxy))
       const began = performance.now()
-      await expect(watching.check()).rejects.toThrow(/not told within 2000 ms\. .* a proxy/)
-      expect(performance.now() - began).toBeLessThan(4000)
+      await expect(watching.check()).rejects.toThrow(/not told within 1000 ms\. .* a proxy/)
+      // The core waits for no answer longer than two seconds, and would not hear of it.
+      expect(performance.now() - began).toBeLessThan(1900)
       proxy.swallow(/(?!)/g)
-      await watching.check()
+      await eventually(() => watching.check())
     },
   )
 

@@ -104,13 +104,12 @@ export function createListening(parts: ListeningParts): Listening {
       await line.receiver.ready
     } catch (error) {
       const why = whyNoFeed(error, ends.channel)
-      if (why !== undefined && !isClosed) refusals.set(source.id, why)
-      lose(line)
+      if (why === undefined) lose(line)
+      else refuse(line, why)
       return
     }
     if (!isStanding(line)) return
     line.isReady = true
-    failures = 0
     refusals.delete(source.id)
     tell({ type: 'reset' })
     wake()
@@ -122,12 +121,19 @@ export function createListening(parts: ListeningParts): Listening {
     line.end()
     line.receiver?.close()
     if (line.isReady) tell({ type: 'reset' })
-    else {
+    if (!line.isProved) {
       failures += 1
       const pause = Math.min(LOOK_EVERY * 2 ** (failures - 1), LONGEST_PAUSE)
       nextTry = performance.now() + pause * (0.5 + Math.random() / 2)
     }
     wake()
+  }
+
+  /** Until the next connection stands, every check says so. */
+  function refuse(line: Line, why: Error): Error {
+    refusals.set(line.source.id, why)
+    lose(line)
+    return why
   }
 
   function isStanding(line: Line): boolean {
@@ -202,16 +208,17 @@ export function createListening(parts: ListeningParts): Listening {
     line.probe = createProbe(line.source, start)
     try {
       line.isProved = (await line.probe?.isTold(commands, start, ends.channel)) ?? true
+      if (line.isProved) failures = 0
     } catch (error) {
       const why = whyNoFeed(error, ends.channel)
-      if (why !== undefined) throw why
+      if (why !== undefined) throw refuse(line, why)
       // The command failed, which goes by itself or is told by other calls.
       await aMoment()
       return false
     } finally {
       line.probe = undefined
     }
-    if (isStanding(line) && !line.isProved) throw swallowed(PROBE_PATIENCE)
+    if (isStanding(line) && !line.isProved) throw refuse(line, swallowed(PROBE_PATIENCE))
     return isStanding(line)
   }
 
