@@ -59,7 +59,7 @@ export function writeChange(pending: Pending): Change {
       const { text, overwritten } = replay(pending, draft.text)
       change.overwritten = overwritten
       const meta = withPendingMeta(draft.meta, pending)
-      return text === draft.text && meta === draft.meta ? draft : { ...draft, meta, text }
+      return text === draft.text && meta === draft.meta ? draft : { meta, text }
     },
   }
   return change
@@ -82,7 +82,7 @@ export function updateChange<T>(
       refuseAsync(result)
       change.result = result
       const meta = withPendingMeta(draft.meta, pending)
-      return { ...draft, meta, text: sameText(draft.text, encodeUpdated(data)) }
+      return { meta, text: sameText(draft.text, encodeUpdated(data)) }
     },
   }
   return change
@@ -100,21 +100,27 @@ export function takeChange(pending: Pending, key: string): Change & { result: un
       const fields = splitData(text)
       change.result = decodeField(fields.get(key))
       const meta = withPendingMeta(draft.meta, pending)
-      return { ...draft, meta, text: fields.delete(key) ? joinFields(fields) : text }
+      return { meta, text: fields.delete(key) ? joinFields(fields) : text }
     },
   }
   return change
 }
 
-export interface SignInPlan {
+/** What the core keeps of a sign-in. */
+export interface SignedIn {
   readonly user: UserId
-  readonly keep: readonly string[]
-  readonly data: Fields
+  readonly signedInAt: number
   readonly maxAge: number | null | undefined
   readonly device: Device | undefined
+}
+
+export interface SignInPlan {
+  readonly signedIn: SignedIn
+  readonly keep: readonly string[]
+  /** Encoded. */
+  readonly data: string
   readonly secretHash: string
   readonly privilege: string
-  readonly now: number
 }
 
 /**
@@ -122,6 +128,7 @@ export interface SignInPlan {
  * allow-list. Never a diff: that would keep what was planted under keys this request never saw.
  */
 export function signInChange(pending: Pending, plan: SignInPlan): Change {
+  const { user, signedInAt, maxAge, device } = plan.signedIn
   return {
     base: pending.base,
     apply(draft) {
@@ -131,11 +138,11 @@ export function signInChange(pending: Pending, plan: SignInPlan): Change {
           secretHash: plan.secretHash,
           privilege: plan.privilege,
           createdAt: meta.createdAt,
-          signedInAt: plan.now,
-          user: plan.user,
-          maxAge: plan.maxAge === undefined ? (pending.maxAge ?? meta.maxAge) : plan.maxAge,
-          previous: retire(meta, plan.now),
-          device: plan.device,
+          signedInAt,
+          user,
+          maxAge: maxAge === undefined ? (pending.maxAge ?? meta.maxAge) : maxAge,
+          previous: retire(meta, signedInAt),
+          device,
         },
         text: keepFields(replay(pending, draft.text).text, plan.keep, plan.data),
       }
@@ -176,15 +183,16 @@ function retire({ secretHash, previous = [] }: SessionMeta, now: number): Previo
   return [{ secretHash, at: now }, ...recent].slice(0, MAX_PREVIOUS)
 }
 
-/** The kept keys of a session, and new data on top. */
-export function keepFields(text: string, keep: readonly string[], data: Fields): string {
+/** The kept keys of a session, and new data on top. All of them encoded. */
+export function keepFields(text: string, keep: readonly string[], data: string): string {
+  if (keep.length === 0) return data
   const fields: Fields = new Map()
   const current = splitData(text)
   for (const key of keep) {
     const value = current.get(key)
     if (value !== undefined) fields.set(key, value)
   }
-  for (const [key, value] of data) fields.set(key, value)
+  for (const [key, value] of splitData(data)) fields.set(key, value)
   return joinFields(fields)
 }
 

@@ -191,25 +191,30 @@ export function createCommits(options: CommitsOptions): Commits {
   ): Step {
     const time = now()
     const lastSeenAt = Math.max(time, current.lastSeenAt)
-    const deadlines: Deadlines =
+    const { expiresAt, absoluteExpiresAt }: Deadlines =
       draft.ends !== undefined
         ? { expiresAt: time + SUPERSEDED_FOR, absoluteExpiresAt: time + SUPERSEDED_FOR }
         : deadlinesOf(draft.meta, lastSeenAt, timeouts)
-    const { user } = draft.meta
+    const { meta, text } = draft
+    const { user } = meta
+    const version = random.mark()
+    // Spelt out: a spread costs as much as all the rest of this (decision 025).
     const record: SessionRecord = {
-      version: random.mark(),
-      payload: encodePayload(draft.meta, draft.text),
+      version,
+      payload: encodePayload(meta, text),
       userId: user === undefined ? undefined : String(user),
       lastSeenAt,
-      ...deadlines,
+      expiresAt,
+      absoluteExpiresAt,
     }
     const stored: StoredSession = {
       id: lane.id,
-      version: record.version,
-      meta: draft.meta,
-      text: draft.text,
+      version,
+      meta,
+      text,
       lastSeenAt,
-      ...deadlines,
+      expiresAt,
+      absoluteExpiresAt,
     }
     for (const entry of batch) entry.tries += 1
     return { asked: batch, write: { record, stored, time, ends: draft.ends } }

@@ -8,10 +8,11 @@ import { tooLarge } from './refusals.js'
 import type { MaybePromise, SessionRecord, StoreKey } from './store.js'
 import { deadlinesOf } from './timing.js'
 
-export interface CreationPlan extends Partial<SessionMeta> {
+export interface CreationPlan {
   readonly id: StoreKey
   readonly secret: CookieSecret
   readonly text: string
+  readonly meta?: Partial<Omit<SessionMeta, 'secretHash' | 'privilege' | 'createdAt'>> | undefined
 }
 
 /** Whose first record it is: a visit. */
@@ -25,7 +26,7 @@ export interface Creator {
 /** Stores a first record. A generator that repeats itself is told apart from a session: it is not overwritten. */
 export function createRecord(
   creator: Creator,
-  { id, secret, text, ...extra }: CreationPlan,
+  { id, secret, text, meta: extra = {} }: CreationPlan,
 ): MaybePromise<StoredSession> {
   const { engine, budget } = creator
   const { options, random } = engine
@@ -35,21 +36,33 @@ export function createRecord(
     secretHash: hashSecret(secret),
     privilege: random.mark(),
     createdAt: now,
-    ...extra,
+    signedInAt: extra.signedInAt,
+    user: extra.user,
+    maxAge: extra.maxAge,
+    previous: extra.previous,
+    device: extra.device,
   }
   const payload = encodePayload(meta, text)
   const limit = engine.maxPayloadBytes
   const bytes = payload.length * 3 > limit ? Buffer.byteLength(payload) : 0
   if (bytes > limit) throw tooLarge(bytes, limit, text)
   const version = random.mark()
-  const deadlines = deadlinesOf(meta, now, options.timeouts)
+  const { expiresAt, absoluteExpiresAt } = deadlinesOf(meta, now, options.timeouts)
   const userId = meta.user === undefined ? undefined : String(meta.user)
-  const record: SessionRecord = { version, payload, userId, lastSeenAt: now, ...deadlines }
+  const lastSeenAt = now
+  const record: SessionRecord = {
+    version,
+    payload,
+    userId,
+    lastSeenAt,
+    expiresAt,
+    absoluteExpiresAt,
+  }
 
   function accept(isCreated: boolean): StoredSession {
     if (isCreated !== true) throw taken()
     engine.events.emit('created', { id, userId: meta.user })
-    return { id, version, meta, text, lastSeenAt: now, ...deadlines }
+    return { id, version, meta, text, lastSeenAt, expiresAt, absoluteExpiresAt }
   }
 
   const answer = engine.callStore('create', budget.left(), (store) => store.create(id, record, now))

@@ -1,8 +1,7 @@
 import { diffFields, endChange, keepFields, type Pending, writeChange } from './changes.js'
-import { decodeData, decodeField, type Fields, splitData } from './codec.js'
-import { createRecord, forget } from './creation.js'
+import { decodeData, decodeField, splitData } from './codec.js'
+import { type CreationPlan, createRecord, forget } from './creation.js'
 import type { CookieSecret } from './identity.js'
-import type { SessionMeta } from './record.js'
 import { ended } from './refusals.js'
 import { RESERVED_KEYS } from './reserved-keys.js'
 import type { RegenerateOptions } from './session.js'
@@ -45,10 +44,10 @@ export async function regenerate(visit: Visit, options: RegenerateOptions): Prom
   const keep = checkKeep(options?.keep, 'regenerate')
   visit.assertWritable()
   if (visit.stored !== undefined) {
-    await replaceSession(visit, { keep, data: new Map(), reason: 'regenerate' })
+    await replaceSession(visit, { keep, data: '{}', reason: 'regenerate' })
     return
   }
-  const kept = decodeData(keepFields(visit.presentText(), keep, new Map()))
+  const kept = decodeData(keepFields(visit.presentText(), keep, '{}'))
   detachObject(visit)
   visit.startAnew()
   visit.open()
@@ -57,10 +56,11 @@ export async function regenerate(visit: Visit, options: RegenerateOptions): Prom
 
 export interface Replacement {
   readonly keep: readonly string[]
-  readonly data: Fields
+  /** Encoded. */
+  readonly data: string
   readonly reason: EndReason
   /** What the core keeps about the new session: its user, for a sign-in. */
-  readonly meta?: Partial<SessionMeta>
+  readonly meta?: CreationPlan['meta']
   /** Whether the failure to end the old session may be passed over: it was not ours any more. */
   readonly isForgiven?: (error: unknown) => boolean
 }
@@ -78,9 +78,7 @@ export async function replaceSession(visit: Visit, replacement: Replacement): Pr
   if (isWorthStoring) visit.client.assertCanSetCookie()
   const secret = engine.random.secret() as CookieSecret
   const id = engine.random.id() as StoreKey
-  const created = isWorthStoring
-    ? await createRecord(visit, { id, secret, text, ...meta })
-    : undefined
+  const created = isWorthStoring ? await createRecord(visit, { id, secret, text, meta }) : undefined
   let lastText = pending.text
   try {
     await engine.commits.commit(

@@ -45,12 +45,25 @@ export class Patience<T extends Waiting> {
 
   #fire(): void {
     const now = performance.now()
-    // A timer may be early by a part of a millisecond.
-    const late = this.#waiting.filter(({ until }) => until - now < 1)
+    let next = Number.POSITIVE_INFINITY
+    let isAnyLate = false
+    for (const { until } of this.#waiting) {
+      if (isOver(until, now)) isAnyLate = true
+      else next = Math.min(next, until)
+    }
+    this.#fireAt(next)
+    // After the process was busy, answers lie unread in its sockets: they are looked at before any is given up.
+    if (isAnyLate) setImmediate(() => this.#giveUp(now))
+  }
+
+  #giveUp(now: number): void {
+    const late = this.#waiting.filter(({ until }) => isOver(until, now))
     for (const one of late) this.drop(one)
-    this.#fireAt(
-      this.#waiting.reduce((first, { until }) => Math.min(first, until), Number.POSITIVE_INFINITY),
-    )
     for (const one of late) this.#onLate(one)
   }
+}
+
+/** A timer may be early by a part of a millisecond. */
+function isOver(until: number, now: number): boolean {
+  return until - now < 1
 }

@@ -1,5 +1,11 @@
-import { keepFields, type Pending, type SignInPlan, signInChange } from './changes.js'
-import { encodeFields, type Fields, splitData } from './codec.js'
+import {
+  keepFields,
+  type Pending,
+  type SignedIn,
+  type SignInPlan,
+  signInChange,
+} from './changes.js'
+import { encodeData, encodeFields, splitData } from './codec.js'
 import { createRecord } from './creation.js'
 import { checkKeep, replaceSession } from './endings.js'
 import { isSessionError, SessionError } from './errors.js'
@@ -29,33 +35,31 @@ export async function signIn(visit: Visit, userId: UserId, options: SignInOption
 
   const caller = { openedAt: visit.openedAt, order: visit.openedOrder, id: visit.id as string }
   engine.upkeep.start()
-  const now = engine.now()
-  const meta = {
+  const signedIn: SignedIn = {
     user,
-    signedInAt: now,
+    signedInAt: engine.now(),
     maxAge: maxAge === undefined ? visit.pendingMaxAge : maxAge,
     device: visit.client.device,
   }
   const formerUser = stored?.meta.user
   if (formerUser !== undefined && String(formerUser) !== String(user)) {
-    await replaceSession(visit, { keep, data, reason: 'signIn', meta, isForgiven })
+    await replaceSession(visit, { keep, data, reason: 'signIn', meta: signedIn, isForgiven })
   } else {
     const secret = engine.random.secret() as CookieSecret
     const sent = visit.presentText()
-    const plan: SignInPlan = {
-      ...meta,
-      keep,
-      data,
-      secretHash: hashSecret(secret),
-      privilege: engine.random.mark(),
-      now,
-    }
     const landed =
-      stored === undefined ? undefined : await rotate(visit, visit.pending(stored), plan)
+      stored &&
+      (await rotate(visit, visit.pending(stored), {
+        signedIn,
+        keep,
+        data,
+        secretHash: hashSecret(secret),
+        privilege: engine.random.mark(),
+      }))
     const text = keepFields(sent, keep, data)
     // The id of a session that was stored before stays its own.
     const id = stored === undefined ? visit.id : (engine.random.id() as StoreKey)
-    const next = landed ?? (await createRecord(visit, { id, secret, text, ...meta }))
+    const next = landed ?? (await createRecord(visit, { id, secret, text, meta: signedIn }))
     visit.rebase(next, sent)
     visit.settleOn(next, secret)
     if (landed !== undefined) engine.events.emit('rotated', { id: landed.id, userId: user })
@@ -127,8 +131,9 @@ async function checkRevocation(
   )
 }
 
-function checkData(data: unknown): Fields {
-  if (data === undefined) return new Map()
+/** Encoded. */
+function checkData(data: unknown): string {
+  if (data === undefined) return '{}'
   if (typeof data !== 'object' || data === null || Array.isArray(data)) {
     throw new TypeError('signIn: data is an object, as in { data: { user } }')
   }
@@ -138,14 +143,18 @@ function checkData(data: unknown): Fields {
       `signIn: data has a key '${reserved}', a name that belongs to the session itself`,
     )
   }
-  return encodeFields(data)
+  // A copy: an object with a `toJSON` of its class would have the encoder write something else.
+  return encodeData({ ...data })
 }
 
-function warnOfDroppedKeys(visit: Visit, keep: readonly string[], data: Fields): void {
-  if (visit.session === undefined) return
+function warnOfDroppedKeys(visit: Visit, keep: readonly string[], data: string): void {
+  if (visit.session === undefined || Object.keys(visit.session).length === 0) return
   const before = splitData(visit.stored?.text ?? '{}')
+  const assigned = splitData(data)
   const dropped = [...encodeFields(visit.session)]
-    .filter(([key, value]) => before.get(key) !== value && !keep.includes(key) && !data.has(key))
+    .filter(
+      ([key, value]) => before.get(key) !== value && !keep.includes(key) && !assigned.has(key),
+    )
     .map(([key]) => key)
   if (dropped.length === 0) return
   visit.engine.warn(

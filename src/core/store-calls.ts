@@ -45,8 +45,7 @@ const PAUSE = 50
 
 export function createStoreCall(options: StoreCallOptions): StoreCall {
   const { store, events, breaker, storeBudget } = options
-  // After the process was busy, answers lie unread in its sockets: they are looked at before any is given up.
-  const patience = new Patience<WaitingCall>((call) => setImmediate(() => onLate(call)))
+  const patience = new Patience<WaitingCall>(onLate)
 
   return function callStore(operation, milliseconds, invoke) {
     if (milliseconds <= 0) throw report(operation, notSent(operation))

@@ -270,7 +270,7 @@ export class Visit {
     this.client.assertCanSetCookie()
     this.secret ??= this.engine.random.secret() as CookieSecret
     const { id, secret, pendingMaxAge: maxAge } = this
-    const created = createRecord(this, { id, secret, text, maxAge })
+    const created = createRecord(this, { id, secret, text, meta: { maxAge } })
     return chain(created, (stored) => this.settleOn(stored, secret))
   }
 

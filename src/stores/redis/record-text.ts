@@ -34,15 +34,15 @@ export function decodeRecord(value: string, now: number): SessionRecord {
   const payloadStart = value.indexOf('\0', userStart) + 1
   const isSound = userStart > 0 && payloadStart > 0 && HEAD.test(value)
   if (!isSound) return unreadable(value, now)
-  const record = {
+  const userId = value.slice(userStart, payloadStart - 1)
+  return {
     version: value.slice(VERSION, userStart - 1),
     payload: value.slice(payloadStart),
     lastSeenAt: Number(value.slice(LAST_SEEN_AT, EXPIRES_AT)),
     expiresAt: Number(value.slice(EXPIRES_AT, ABSOLUTE_EXPIRES_AT)),
     absoluteExpiresAt: Number(value.slice(ABSOLUTE_EXPIRES_AT, VERSION)),
+    userId: userId === '' ? undefined : userId,
   }
-  const userId = value.slice(userStart, payloadStart - 1)
-  return userId === '' ? record : { ...record, userId }
 }
 
 const HEAD = /^1\d{42}/
