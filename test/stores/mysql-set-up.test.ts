@@ -170,26 +170,29 @@ describe.skipIf(missing() !== undefined)('the tables', () => {
     }
   })
 
-  test('missing with createTable: false are an error that says what to run', async () => {
-    const login = await emptyDatabase(port)
-    const store = openStore({ login, createTable: false })
-    const told =
-      'MySQL shows this user no table `staykept_sessions`: run docs/sql/mysql.sql of staykept, or what mysqlSchema() answers, as a user who may, and GRANT SELECT, INSERT, UPDATE, DELETE ON both tables; or set createTable: true'
-    const failed = { code: 'ERR_SESSION_STORE', message: told }
-    await expect(store.load(key('a'), NOW)).rejects.toMatchObject(failed)
-    await expect(store.create(key('a'), record(), NOW)).rejects.toMatchObject(failed)
-    expect(await store.ping()).toMatchObject({
-      concerns: [{ code: 'WARN_SESSION_PERMISSION', message: told }],
-    })
-    await inDatabase(login, mysqlSchema())
-    expect(await store.create(key('a'), record(), NOW)).toBe(true)
-    expect((await openStore({ login, createTable: false }).ping()).concerns).toEqual([])
-  })
+  test.each(CLIENTS)(
+    'missing with createTable: false are an error that says what to run: with %s',
+    async (client) => {
+      const login = await emptyDatabase(port)
+      const store = openStore({ login, client, createTable: false })
+      const told =
+        'MySQL shows this user no table `staykept_sessions`: run docs/sql/mysql.sql of staykept, or what mysqlSchema() answers, as a user who may, and GRANT SELECT, INSERT, UPDATE, DELETE ON both tables; or set createTable: true'
+      const failed = { code: 'ERR_SESSION_STORE', message: told }
+      await expect(store.load(key('a'), NOW)).rejects.toMatchObject(failed)
+      await expect(store.create(key('a'), record(), NOW)).rejects.toMatchObject(failed)
+      expect(await store.ping()).toMatchObject({
+        concerns: [{ code: 'WARN_SESSION_PERMISSION', message: told }],
+      })
+      await inDatabase(login, mysqlSchema())
+      expect(await store.create(key('a'), record(), NOW)).toBe(true)
+      expect((await openStore({ login, client, createTable: false }).ping()).concerns).toEqual([])
+    },
+  )
 
-  test('of somebody else are left alone', async () => {
+  test.each(CLIENTS)('of somebody else are left alone: with %s', async (client) => {
     const login = await emptyDatabase(port)
     await inDatabase(login, 'CREATE TABLE staykept_sessions (id INT PRIMARY KEY, data TEXT)')
-    const store = openStore({ login })
+    const store = openStore({ login, client })
     await expect(store.create(key('a'), record(), NOW)).rejects.toMatchObject({
       code: 'ERR_SESSION_STORE',
       message: expect.stringMatching(/does not say that staykept made it: choose another name/),
@@ -198,52 +201,63 @@ describe.skipIf(missing() !== undefined)('the tables', () => {
     expect((await tablesOf(login)).map(([name]) => name)).toEqual(['staykept_sessions'])
   })
 
-  test('of a newer version that older ones can use are used, together with it', async () => {
-    const login = await emptyDatabase(port)
-    const [before, after] = [openStore({ login }), openStore({ login })]
-    await before.create(key('a'), record({ userId: 'ada' }), NOW)
-    // What a later version may do while this one is at work: nothing that is asked for here changes its meaning.
-    await inDatabase(
-      login,
-      `ALTER TABLE staykept_sessions ADD device VARBINARY(100), ADD seen INT NOT NULL DEFAULT 0,
+  test.each(CLIENTS)(
+    'of a newer version that older ones can use are used, together with it: with %s',
+    async (client) => {
+      const login = await emptyDatabase(port)
+      const [before, after] = [openStore({ login, client }), openStore({ login, client })]
+      await before.create(key('a'), record({ userId: 'ada' }), NOW)
+      // What a later version may do while this one is at work: nothing that is asked for here changes its meaning.
+      await inDatabase(
+        login,
+        `ALTER TABLE staykept_sessions ADD device VARBINARY(100), ADD seen INT NOT NULL DEFAULT 0,
       COMMENT = 'Sessions of staykept, schema 2, for 1 and later'`,
-    )
-    for (const store of [before, after]) {
-      const version = `of ${[before, after].indexOf(store)}`
-      const { version: old = '' } = (await store.load(key('a'), NOW)) ?? {}
-      const next = record({ userId: 'ada', version })
-      expect(await store.update(key('a'), next, old, NOW)).toEqual({ outcome: 'updated' })
-      expect(await store.listByUser('ada', NOW)).toEqual([{ key: 'a', record: next }])
-      expect(codesOf(await store.ping())).toEqual([])
-    }
-  })
+      )
+      for (const store of [before, after]) {
+        const version = `of ${[before, after].indexOf(store)}`
+        const { version: old = '' } = (await store.load(key('a'), NOW)) ?? {}
+        const next = record({ userId: 'ada', version })
+        expect(await store.update(key('a'), next, old, NOW)).toEqual({ outcome: 'updated' })
+        expect(await store.listByUser('ada', NOW)).toEqual([{ key: 'a', record: next }])
+        expect(codesOf(await store.ping())).toEqual([])
+      }
+    },
+  )
 
-  test('of a newer version that older ones cannot use are refused, and left as they are', async () => {
-    const login = await emptyDatabase(port)
-    await openStore({ login }).create(key('a'), record(), NOW)
-    const comment = 'Sessions of staykept, schema 7, for 4 and later'
-    await inDatabase(login, `ALTER TABLE staykept_sessions COMMENT = '${comment}'`)
-    const store = openStore({ login })
-    const failed = {
-      code: 'ERR_SESSION_STORE',
-      message: expect.stringMatching(/by a newer staykept \(schema 7, this one knows 1\): update/),
-    }
-    await expect(store.load(key('a'), NOW)).rejects.toMatchObject(failed)
-    await expect(store.delete(key('a'), NOW)).rejects.toMatchObject(failed)
-    const sessions = session({ secret: SECRET, store })
-    onTestFinished(() => sessions.close())
-    sessions.on('warning', () => {})
-    expect(await sessions.check()).toMatchObject({ ok: false })
-    expect((await tablesOf(login))[0]).toEqual(['staykept_sessions', 'InnoDB', comment])
-  })
+  test.each(CLIENTS)(
+    'of a newer version that older ones cannot use are refused, and left as they are: with %s',
+    async (client) => {
+      const login = await emptyDatabase(port)
+      await openStore({ login, client }).create(key('a'), record(), NOW)
+      const comment = 'Sessions of staykept, schema 7, for 4 and later'
+      await inDatabase(login, `ALTER TABLE staykept_sessions COMMENT = '${comment}'`)
+      const store = openStore({ login, client })
+      const failed = {
+        code: 'ERR_SESSION_STORE',
+        message: expect.stringMatching(
+          /by a newer staykept \(schema 7, this one knows 1\): update/,
+        ),
+      }
+      await expect(store.load(key('a'), NOW)).rejects.toMatchObject(failed)
+      await expect(store.delete(key('a'), NOW)).rejects.toMatchObject(failed)
+      const sessions = session({ secret: SECRET, store })
+      onTestFinished(() => sessions.close())
+      sessions.on('warning', () => {})
+      expect(await sessions.check()).toMatchObject({ ok: false })
+      expect((await tablesOf(login))[0]).toEqual(['staykept_sessions', 'InnoDB', comment])
+    },
+  )
 
-  test('that lack a column are an error that says what to compare', async () => {
-    const login = await home(port)
-    await inDatabase(login, 'ALTER TABLE staykept_sessions DROP absolute_expires_at')
-    await expect(openStore({ login }).load(key('a'), NOW)).rejects.toThrow(
-      /finds a column missing .* compare it with docs\/sql\/mysql\.sql/,
-    )
-  })
+  test.each(CLIENTS)(
+    'that lack a column are an error that says what to compare: with %s',
+    async (client) => {
+      const login = await home(port)
+      await inDatabase(login, 'ALTER TABLE staykept_sessions DROP absolute_expires_at')
+      await expect(openStore({ login, client }).load(key('a'), NOW)).rejects.toThrow(
+        /finds a column missing .* compare it with docs\/sql\/mysql\.sql/,
+      )
+    },
+  )
 
   test('of an engine that a crash damages are used, and warned of', async () => {
     const login = await home(port)

@@ -23,14 +23,17 @@ describe.skipIf(missing() !== undefined)('refused', () => {
   })
 
   describe('data', () => {
-    test('U+0000 and halves of characters in a session come back as they were', async () => {
-      const site = await openSite(openStore({ port, schema: await emptySchema(port) }))
-      const browser = site.browser()
-      const text = 'a\0b \ud83d c \udc00 \uffff'
-      await browser.do((session) => void Object.assign(session, { text }))
-      const { body } = await browser.do((session) => session.text === text)
-      expect(body).toBe(true)
-    })
+    test.each(KINDS)(
+      'U+0000 and halves of characters in a session come back as they were: with %s',
+      async (kind) => {
+        const site = await openSite(openStore({ port, kind, schema: await emptySchema(port) }))
+        const browser = site.browser()
+        const text = 'a\0b \ud83d c \udc00 \uffff'
+        await browser.do((session) => void Object.assign(session, { text }))
+        const { body } = await browser.do((session) => session.text === text)
+        expect(body).toBe(true)
+      },
+    )
 
     test.each(KINDS)('U+0000 in a payload is refused whole: with %s', async (kind) => {
       const store = openStore({ port, schema: await emptySchema(port), kind })
@@ -59,16 +62,19 @@ describe.skipIf(missing() !== undefined)('refused', () => {
       expect((await store.load(key('a'), NOW))?.payload).toBe('é')
     })
 
-    test('a session over the limit is refused before it is sent, and what was there stays', async () => {
-      const site = await openSite(openStore({ port, schema: await emptySchema(port) }))
-      const browser = site.browser()
-      await browser.do((session) => void Object.assign(session, { n: 1 }))
-      const { status } = await browser.do((session) => {
-        Object.assign(session, { n: 2, big: 'x'.repeat(300_000) })
-      })
-      expect(status).toBe(413)
-      expect((await browser.do((session) => session.n)).body).toBe(1)
-    })
+    test.each(KINDS)(
+      'a session over the limit is refused before it is sent, and what was there stays: with %s',
+      async (kind) => {
+        const site = await openSite(openStore({ port, kind, schema: await emptySchema(port) }))
+        const browser = site.browser()
+        await browser.do((session) => void Object.assign(session, { n: 1 }))
+        const { status } = await browser.do((session) => {
+          Object.assign(session, { n: 2, big: 'x'.repeat(300_000) })
+        })
+        expect(status).toBe(413)
+        expect((await browser.do((session) => session.n)).body).toBe(1)
+      },
+    )
 
     const CHARACTER =
       /cannot store a character of this session: the database needs the encoding UTF8/

@@ -164,20 +164,23 @@ describe.skipIf(missing() !== undefined)('the tables', () => {
     for (const store of stores) expect(await store.load(key('of 0'), NOW)).toEqual(record())
   })
 
-  test('missing with createTable: false are an error that says what to run', async () => {
-    const schema = await emptySchema(port)
-    const store = openStore({ port, schema, createTable: false })
-    const told = `PostgreSQL has no table "${schema}"."staykept_sessions": run docs/sql/postgres.sql of staykept, or what postgresSchema() answers, as a role that may; or set createTable: true`
-    const failed = { code: 'ERR_SESSION_STORE', message: told }
-    await expect(store.load(key('a'), NOW)).rejects.toMatchObject(failed)
-    await expect(store.create(key('a'), record(), NOW)).rejects.toMatchObject(failed)
-    expect(await store.ping()).toMatchObject({
-      concerns: [{ code: 'WARN_SESSION_PERMISSION', message: told }],
-    })
-    await ask(port, postgresSchema({ schema }))
-    expect(await store.create(key('a'), record(), NOW)).toBe(true)
-    expect(codesOf(await store.ping())).toEqual([])
-  })
+  test.each(KINDS)(
+    'missing with createTable: false are an error that says what to run: with %s',
+    async (kind) => {
+      const schema = await emptySchema(port)
+      const store = openStore({ port, kind, schema, createTable: false })
+      const told = `PostgreSQL has no table "${schema}"."staykept_sessions": run docs/sql/postgres.sql of staykept, or what postgresSchema() answers, as a role that may; or set createTable: true`
+      const failed = { code: 'ERR_SESSION_STORE', message: told }
+      await expect(store.load(key('a'), NOW)).rejects.toMatchObject(failed)
+      await expect(store.create(key('a'), record(), NOW)).rejects.toMatchObject(failed)
+      expect(await store.ping()).toMatchObject({
+        concerns: [{ code: 'WARN_SESSION_PERMISSION', message: told }],
+      })
+      await ask(port, postgresSchema({ schema }))
+      expect(await store.create(key('a'), record(), NOW)).toBe(true)
+      expect(codesOf(await store.ping())).toEqual([])
+    },
+  )
 
   test('in a schema that is not there are an error that says so', async () => {
     const store = openStore({ port, schema: 'nowhere' })
@@ -187,10 +190,10 @@ describe.skipIf(missing() !== undefined)('the tables', () => {
     expect((await store.ping()).concerns).toEqual([{ code: 'WARN_SESSION_PERMISSION', message }])
   })
 
-  test('of somebody else are left alone', async () => {
+  test.each(KINDS)('of somebody else are left alone: with %s', async (kind) => {
     const schema = await emptySchema(port)
     await ask(port, `CREATE TABLE ${schema}.staykept_sessions (key text PRIMARY KEY, data json)`)
-    const store = openStore({ port, schema })
+    const store = openStore({ port, kind, schema })
     const told = /does not say that staykept made it: choose another name with the option table/
     await expect(store.create(key('a'), record(), NOW)).rejects.toMatchObject({
       code: 'ERR_SESSION_STORE',
@@ -200,53 +203,64 @@ describe.skipIf(missing() !== undefined)('the tables', () => {
     expect(await ask(port, `SELECT * FROM ${schema}.staykept_sessions`)).toEqual([])
   })
 
-  test('of a newer version that older ones can use are used, together with it', async () => {
-    const schema = await emptySchema(port)
-    const [before, after] = [openStore({ port, schema }), openStore({ port, schema })]
-    await before.create(key('a'), record({ userId: 'ada' }), NOW)
-    // What a later version may do while this one is at work: nothing that is asked for here changes its meaning.
-    await ask(
-      port,
-      `ALTER TABLE ${schema}.staykept_sessions ADD device text, ADD seen int NOT NULL DEFAULT 0;
+  test.each(KINDS)(
+    'of a newer version that older ones can use are used, together with it: with %s',
+    async (kind) => {
+      const schema = await emptySchema(port)
+      const [before, after] = [openStore({ port, kind, schema }), openStore({ port, kind, schema })]
+      await before.create(key('a'), record({ userId: 'ada' }), NOW)
+      // What a later version may do while this one is at work: nothing that is asked for here changes its meaning.
+      await ask(
+        port,
+        `ALTER TABLE ${schema}.staykept_sessions ADD device text, ADD seen int NOT NULL DEFAULT 0;
       COMMENT ON TABLE ${schema}.staykept_sessions IS 'Sessions of staykept, schema 2, for 1 and later'`,
-    )
-    for (const store of [before, after]) {
-      const version = `of ${[before, after].indexOf(store)}`
-      const { version: old = '' } = (await store.load(key('a'), NOW)) ?? {}
-      const next = record({ userId: 'ada', version })
-      expect(await store.update(key('a'), next, old, NOW)).toEqual({ outcome: 'updated' })
-      expect(await store.listByUser('ada', NOW)).toEqual([{ key: 'a', record: next }])
-      expect(codesOf(await store.ping())).toEqual([])
-    }
-  })
+      )
+      for (const store of [before, after]) {
+        const version = `of ${[before, after].indexOf(store)}`
+        const { version: old = '' } = (await store.load(key('a'), NOW)) ?? {}
+        const next = record({ userId: 'ada', version })
+        expect(await store.update(key('a'), next, old, NOW)).toEqual({ outcome: 'updated' })
+        expect(await store.listByUser('ada', NOW)).toEqual([{ key: 'a', record: next }])
+        expect(codesOf(await store.ping())).toEqual([])
+      }
+    },
+  )
 
-  test('of a newer version that older ones cannot use are refused, and left as they are', async () => {
-    const schema = await emptySchema(port)
-    await openStore({ port, schema }).create(key('a'), record(), NOW)
-    const comment = 'Sessions of staykept, schema 7, for 4 and later'
-    await ask(port, `COMMENT ON TABLE ${schema}.staykept_sessions IS '${comment}'`)
-    const store = openStore({ port, schema })
-    const failed = {
-      code: 'ERR_SESSION_STORE',
-      message: expect.stringMatching(/by a newer staykept \(schema 7, this one knows 1\): update/),
-    }
-    await expect(store.load(key('a'), NOW)).rejects.toMatchObject(failed)
-    await expect(store.delete(key('a'), NOW)).rejects.toMatchObject(failed)
-    const sessions = session({ secret: SECRET, store })
-    onTestFinished(() => sessions.close())
-    sessions.on('warning', () => {})
-    expect(await sessions.check()).toMatchObject({ ok: false })
-    expect((await tablesOf(schema))[0]).toEqual(['staykept_sessions', 'p', comment])
-  })
+  test.each(KINDS)(
+    'of a newer version that older ones cannot use are refused, and left as they are: with %s',
+    async (kind) => {
+      const schema = await emptySchema(port)
+      await openStore({ port, kind, schema }).create(key('a'), record(), NOW)
+      const comment = 'Sessions of staykept, schema 7, for 4 and later'
+      await ask(port, `COMMENT ON TABLE ${schema}.staykept_sessions IS '${comment}'`)
+      const store = openStore({ port, kind, schema })
+      const failed = {
+        code: 'ERR_SESSION_STORE',
+        message: expect.stringMatching(
+          /by a newer staykept \(schema 7, this one knows 1\): update/,
+        ),
+      }
+      await expect(store.load(key('a'), NOW)).rejects.toMatchObject(failed)
+      await expect(store.delete(key('a'), NOW)).rejects.toMatchObject(failed)
+      const sessions = session({ secret: SECRET, store })
+      onTestFinished(() => sessions.close())
+      sessions.on('warning', () => {})
+      expect(await sessions.check()).toMatchObject({ ok: false })
+      expect((await tablesOf(schema))[0]).toEqual(['staykept_sessions', 'p', comment])
+    },
+  )
 
-  test('that lack a column are an error that says what to compare', async () => {
-    const schema = await emptySchema(port)
-    await openStore({ port, schema }).load(key('a'), NOW)
-    await ask(port, `ALTER TABLE ${schema}.staykept_sessions DROP absolute_expires_at`)
-    await expect(openStore({ port, schema }).load(key('a'), NOW)).rejects.toThrow(
-      /finds a column missing .* compare it with docs\/sql\/postgres\.sql/,
-    )
-  })
+  test.each(KINDS)(
+    'that lack a column are an error that says what to compare: with %s',
+    async (kind) => {
+      const schema = await emptySchema(port)
+      await openStore({ port, kind, schema }).load(key('a'), NOW)
+      await ask(port, `ALTER TABLE ${schema}.staykept_sessions DROP absolute_expires_at`)
+      await expect(openStore({ port, kind, schema }).load(key('a'), NOW)).rejects.toThrow(
+        /finds a column missing .* compare it with docs\/sql\/postgres\.sql/,
+      )
+    },
+  )
 
   describe('for a role without rights', () => {
     test('that it cannot make are an error that says what to run, and work once they are made', async () => {

@@ -109,11 +109,11 @@ function sentence({ error, isSent }: Failure, call: Call): string {
       ? `MySQL did not answer within ${timeout} ms`
       : `the pool had no connection within ${timeout} ms: see that MySQL runs; and if the pool was used up, raise its connectionLimit, or give the sessions a pool of their own`
   }
-  const number = numberOf(error)
+  const reason = reasonOf(error)
+  const number = numberOf(reason)
   if (FORBIDDEN.has(number)) {
     return `MySQL does not let this user do what sessions need: GRANT SELECT, INSERT, UPDATE, DELETE ON ${sessions} and ON ${marks}; and CREATE, unless docs/sql/mysql.sql of staykept was run`
   }
-  const reason = reasonOf(error)
   const told = isFull(error) ? FULL : (TROUBLES[number] ?? TROUBLES[codeOf(reason)])
   if (told !== undefined) return `MySQL ${told}`
   if (POOL_ENDED.test(messageOf(error))) return 'the pool was ended: close the sessions before it'
