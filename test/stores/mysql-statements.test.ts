@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { setTimeout as sleep } from 'node:timers/promises'
 import mysql from 'mysql2/promise'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -8,8 +9,10 @@ import type { ServerProcess } from '../servers/process.js'
 import { startProxy } from '../servers/proxy.js'
 import { sharedServer } from '../servers/shared.js'
 import { openGate } from './mysql/hooks.js'
-import { CLIENTS, emptyDatabase, home, openStore } from './mysql/opening.js'
+import { CLIENTS, emptyDatabase, gated, home, openStore } from './mysql/opening.js'
 import { HOUR, key, NOW, record } from './sql/records.js'
+
+const { openPool } = createRequire(import.meta.url)('./mysql.open.cjs')
 
 /** How far away a server is, in milliseconds there and back. */
 const TRIP = 200
@@ -234,6 +237,62 @@ describe.skipIf(missing() !== undefined)('statements', () => {
       await other.query('COMMIT')
     })
 
+    test('for longer than the server waits for a lock are sent once more, and land when it is free by then', async () => {
+      const { store, sent, gate, other } = await held('innodb_lock_wait_timeout = 0')
+      gate.around = async (send) => {
+        if (sent.length === 1) await other.query('COMMIT')
+        return send()
+      }
+      const answer = await store.update(key('a'), record({ version: 'w' }), 'v', NOW)
+      expect(answer).toEqual({ outcome: 'updated' })
+      expect(sent).toHaveLength(2)
+    })
+
+    test('for longer than that twice are an error, in time, and nothing was changed', async () => {
+      const { store, sent, other } = await held('innodb_lock_wait_timeout = 0')
+      const started = performance.now()
+      await expect(
+        store.update(key('a'), record({ version: 'w' }), 'v', NOW),
+      ).rejects.toMatchObject({
+        code: 'ERR_SESSION_STORE',
+        message: expect.stringMatching(/waited too long for a lock .* Nothing was changed$/),
+      })
+      expect(performance.now() - started).toBeLessThan(1000)
+      expect(sent).toHaveLength(2)
+      await other.query('COMMIT')
+      expect(await store.load(key('a'), NOW)).toEqual(record())
+    })
+
+    test.each(['innodb_snapshot_isolation = ON', 'TRANSACTION ISOLATION LEVEL SERIALIZABLE'])(
+      'conflict with what it committed where connections have %s, too',
+      async (setting) => {
+        const { store, other } = await held(setting)
+        await other.query("UPDATE staykept_sessions SET version = 'x'")
+        const late = store.update(key('a'), record({ version: 'w' }), 'v', NOW)
+        await sleep(100)
+        await other.query('COMMIT')
+        const conflict = { outcome: 'conflict', record: record({ version: 'x' }) }
+        expect(await late).toEqual(conflict)
+      },
+    )
+
+    /** A store whose connections have a setting, and a transaction that holds its one session. */
+    async function held(setting: string) {
+      const login = await home(port)
+      const { pool, close } = openPool({ ...login, client: 'mysql2' })
+      onTestFinished(close)
+      pool.on('connection', (one: CoreConnection) => one.query(`SET SESSION ${setting}`))
+      const sent: string[] = []
+      const gate = openGate()
+      gate.onSend = (text) => void sent.push(text)
+      const store = mysqlStore({ pool: gated('mysql2', pool, gate) })
+      await store.create(key('a'), record(), NOW)
+      const other = await transaction(login)
+      await other.query("SELECT id FROM staykept_sessions WHERE session_key = 'a' FOR UPDATE")
+      sent.length = 0
+      return { store, sent, gate, other }
+    }
+
     test('that prune hold up no read, no sign-in, and no write of what is not due', async () => {
       const login = await home(port)
       const store = openStore({ login })
@@ -368,6 +427,7 @@ describe.skipIf(missing() !== undefined)('statements', () => {
 })
 
 interface CoreConnection {
+  query(text: string): unknown
   readonly _statements: { values(): Iterable<{ close(): void }> }
 }
 
