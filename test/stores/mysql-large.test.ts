@@ -1,11 +1,11 @@
 import { describe, onTestFinished, test } from 'vitest'
 import { ask, missing, start } from '../servers/mariadb.js'
 import { home, openStore } from './mysql/opening.js'
-import { expectLittleWork, SESSIONS, SESSIONS_OF_A_USER } from './sql/large.js'
+import { expectLittleWork, isLarge, SESSIONS, SESSIONS_OF_A_USER } from './sql/large.js'
 import { NOW } from './sql/records.js'
 
 /** The package mysql2 alone; where everything is asked for, the others as well. */
-const clients = process.env.STAYKEPT_LARGE === '1' ? ['mysql2', 'mariadb'] : ['mysql2']
+const clients = isLarge ? ['mysql2', 'mariadb'] : ['mysql2']
 /** Faster statements are not written down, in milliseconds. */
 const QUICK = 2
 
@@ -16,6 +16,8 @@ describe.skipIf(missing() !== undefined)(`${SESSIONS.toLocaleString('en')} sessi
       const { port, close } = await start({
         settings: {
           'innodb-buffer-pool-size': '1G',
+          // What other tests write at the same time is not waited for.
+          'innodb-flush-log-at-trx-commit': isLarge ? 1 : 0,
           'log-output': 'TABLE',
           'long-query-time': QUICK / 1000,
         },

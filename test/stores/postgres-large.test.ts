@@ -1,11 +1,11 @@
 import { describe, onTestFinished, test } from 'vitest'
 import { ask, missing, start } from '../servers/postgres.js'
 import { key, NOW, openStore } from './postgres/opening.js'
-import { expectLittleWork, SESSIONS, SESSIONS_OF_A_USER } from './sql/large.js'
+import { expectLittleWork, isLarge, SESSIONS, SESSIONS_OF_A_USER } from './sql/large.js'
 
 describe.skipIf(missing() !== undefined)(`${SESSIONS.toLocaleString('en')} sessions`, () => {
   test('half of them are pruned with no statement over 100 ms, while nobody waits for a read; and a list of a user takes less than 5 ms', async () => {
-    const { port, close } = await start()
+    const { port, close } = await start({ settings: isLarge ? { fsync: 'on' } : {} })
     onTestFinished(close)
     await ask(port, 'CREATE EXTENSION pg_stat_statements')
     await openStore({ port }).load(key('k0'), NOW)
