@@ -43,6 +43,8 @@ function listen(model: Model, { prefix, channel }: Wish, hear: Hear): Receiver {
     socketTimeout: undefined,
     retryStrategy: null,
     sentinelRetryStrategy: null,
+    // The application's client has one, if it wants to, and its new connection is one for the feed too.
+    failoverDetector: false,
     reconnectOnError: null,
     autoResubscribe: false,
     enableReadyCheck: false,
