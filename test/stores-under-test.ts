@@ -14,9 +14,21 @@ const modules: Record<string, Record<string, StoreRig>> = import.meta.glob('./st
   eager: true,
 })
 
+/** One store that answers at once and one that is asked over a network; the others with STAYKEPT_LARGE=1. */
+const ALWAYS_NEAR: ReadonlySet<string> = new Set(['memory', 'redis'])
+
+function withNearCache(rig: StoreRig): StoreRig {
+  const isVariant = rig.isVariant === true || !ALWAYS_NEAR.has(rig.name)
+  return { ...rig, name: `${rig.name}, with a near cache`, isNear: true, isVariant }
+}
+
+/** Stores whose sessions are read by a near cache. */
+export const nearStores: WeakSet<SessionStore> = new WeakSet()
+
 /** A rig for each engine whose server is there; with STAYKEPT_LARGE=1 also those of other clients. */
 export const rigs: readonly StoreRig[] = Object.values(modules)
   .flatMap((module) => Object.values(module))
+  .flatMap((rig) => (rig.hasFeed === true ? [rig, withNearCache(rig)] : [rig]))
   .filter(({ isVariant }) => isVariant !== true || process.env.STAYKEPT_LARGE === '1')
   .filter((rig) => {
     const why = rig.missing?.()
@@ -42,6 +54,7 @@ export const storesUnderTest: readonly StoreUnderTest[] = rigs.map((rig) => ({
     return () => {
       const one = rig.open(place.settings)
       opened.push(one)
+      if (rig.isNear === true) nearStores.add(one.store)
       return one.store
     }
   },

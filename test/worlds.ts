@@ -8,7 +8,7 @@ import { dist } from './dist.js'
 import { type Client, createClient, createJar, type Jar, serve } from './http.js'
 import { createApp } from './processes/app.cjs'
 import { root } from './run.js'
-import type { StoreRig } from './stores/rig.js'
+import type { Settings, StoreRig } from './stores/rig.js'
 
 /** The application of processes/app.cjs, running somewhere. */
 export interface World {
@@ -54,11 +54,22 @@ export async function incumbentWorld(
   return world('express-session', [url], close)
 }
 
+export interface EndedEvent {
+  readonly id: string
+  readonly reason: string
+  /** Milliseconds since 1970, with fractions. */
+  readonly at: number
+}
+
 export interface ProcessSettings {
   /** Milliseconds by which the clock of the process is wrong. */
   readonly clockError?: number
   /** Milliseconds that the store is away. */
   readonly storeDelay?: number
+  /** Settings of its own on the way to the store. */
+  readonly place?: Settings
+  /** Is handed the `ended` events of this process, each with the time at which it came. */
+  readonly onEnded?: (event: EndedEvent) => void
   /** Options of `session()`, as far as JSON has them. */
   readonly options?: Readonly<Record<string, unknown>>
 }
@@ -77,9 +88,17 @@ export async function processWorld(
   const urls: string[] = []
   try {
     for (const one of settings) {
-      const told = { dist: await dist(), opener: rig.opener, place: place.settings, ...one }
-      const { child, message } = await start('main.cjs', told)
+      const { onEnded, ...rest } = one
+      const { child, message } = await start('main.cjs', {
+        dist: await dist(),
+        opener: rig.opener,
+        ...rest,
+        place: { ...place.settings, ...one.place },
+        options: { nearCache: rig.isNear === true, ...one.options },
+        tellsEnds: onEnded !== undefined,
+      })
       children.push(child)
+      child.on('message', (event) => onEnded?.(event as never))
       urls.push(`http://127.0.0.1:${(message as { port: number }).port}`)
     }
   } catch (error) {

@@ -8,6 +8,8 @@ import type { SessionStore, StoreEvent, StoreFeed } from './store.js'
 export interface ChangeFeed {
   /** Opens it, unless that was done. A store without `watch` has none. */
   start(): void
+  /** Where the feed answers at once, it is asked now: what is read next is current. */
+  catchUp(): void
   close(): void
 }
 
@@ -42,6 +44,7 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
   let pause = FIRST_PAUSE
   let isAlive: boolean | undefined
   let isClosed = false
+  let isImmediate = false
   let timer: ReturnType<typeof setTimeout> | undefined
 
   function open(): void {
@@ -93,6 +96,7 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
     }
     try {
       const answer = feed?.check()
+      isImmediate = !isPromise(answer)
       if (isPromise(answer)) answer.then(answered, refused)
       else answered()
     } catch (error) {
@@ -111,6 +115,7 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
   function giveUp(error: unknown): void {
     feed?.stop()
     feed = undefined
+    isImmediate = false
     era += 1
     onEvent({ type: 'reset' })
     turn({ isAlive: false, error })
@@ -135,6 +140,18 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
   }
 
   return {
+    catchUp() {
+      if (!isImmediate || feed === undefined) return
+      const at = { steady: performance.now(), wall: Date.now() }
+      try {
+        const answer = feed.check()
+        isImmediate = !isPromise(answer)
+        if (!isPromise(answer)) onProof(at)
+        else answer.then(undefined, () => {})
+      } catch (error) {
+        giveUp(error)
+      }
+    },
     start() {
       if (isClosed || era > 0) return
       open()

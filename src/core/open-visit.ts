@@ -4,7 +4,7 @@ import { equals } from './identity.js'
 import { chain, isPromise } from './maybe.js'
 import { readRecord, type StoredSession } from './record.js'
 import { VisitHost } from './session-host.js'
-import type { MaybePromise, SessionRecord } from './store.js'
+import type { MaybePromise, SessionRecord, StoreKey } from './store.js'
 import { isTouchDue, SUPERSEDED_FOR } from './timing.js'
 import { Visit, type VisitKind } from './visit.js'
 import type { VisitClient } from './visit-client.js'
@@ -134,7 +134,7 @@ function findOne(
 ): MaybePromise<Found> {
   const { id, secretHash } = credential
   if (engine.tombstones.has(id, secretHash)) return reject(engine, credential, 'unknown')
-  const near = isFresh ? undefined : engine.nearCache?.find(id, openedAt)
+  const near = isFresh ? undefined : findNear(engine, id, openedAt)
   // It may say yes and never no: what this cookie does not open may be behind.
   if (near !== undefined && equals(secretHash, near.meta.secretHash)) {
     if (engine.tombstones.covers(near)) return reject(engine, credential, 'unknown')
@@ -143,6 +143,13 @@ function findOne(
   const record = engine.loads.load(id, openedAt)
   if (!isPromise(record)) return judge(engine, credential, record, openedAt)
   return record.then((late) => judge(engine, credential, late, engine.now()))
+}
+
+function findNear(engine: Engine, id: StoreKey, now: number): StoredSession | undefined {
+  const { nearCache, feed } = engine
+  if (nearCache === undefined) return undefined
+  feed.catchUp()
+  return nearCache.find(id, now)
 }
 
 /**

@@ -241,7 +241,8 @@ export interface StoreFeed {
    * Answers once everything has been told that was acknowledged before this call: the proof that the feed is alive, and
    * has no more than this behind it. Rejects with what is wrong where the feed cannot work, within some seconds: the
    * engine does not allow it, or something in between swallows it. May stay unanswered while the connection is dead or
-   * not there yet. Called several times a second.
+   * not there yet. Called several times a second; where it answers at once, not by a promise, before each read, which is
+   * then never behind.
    */
   check(): MaybePromise<void>
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { freshen } from '../../src/core/open-visit.js'
 import { VisitSnapshot } from '../../src/core/session-snapshot.js'
-import type { StoreKey } from '../../src/core/store.js'
+import type { SessionStore, StoreKey } from '../../src/core/store.js'
 import { memoryStore } from '../../src/stores/memory.js'
 import { type FaultyStore, faultyStore, gatedStore } from '../../src/testing.js'
 import { type FeedDouble, feedDouble } from './feed-double.js'
@@ -508,6 +508,36 @@ test('a session that nobody can ask for fresh fails the request, or is anonymous
 })
 
 describe('a feed', () => {
+  test('that answers at once is asked before each read, so that none is behind', async () => {
+    const memory = memoryStore()
+    let late: (() => void)[] = []
+    const store: SessionStore = {
+      ...memory,
+      watch(listener) {
+        const feed = memory.watch?.((event) => late.push(() => listener(event)))
+        return {
+          check() {
+            const told = late
+            late = []
+            for (const tell of told) tell()
+          },
+          stop: () => feed?.stop(),
+        }
+      },
+    }
+    const near = createProcess(store, { nearCache: NEAR })
+    const far = createProcess(memory)
+    const cookie = await newSession(far, { n: 0 })
+    for (let n = 1; n < 20; n += 1) {
+      await far.handle(createJar(cookie), (session) => {
+        session.n = n
+      })
+      expect(await read(near, cookie)).toEqual({ n })
+      expect(await read(near, cookie)).toEqual({ n })
+    }
+    await near.manager.close()
+  })
+
   test('that cannot work says why, once, and leaves the near cache off', async () => {
     const world = createWorld()
     world.feed.refusal = new Error('permission denied for NOTIFY')

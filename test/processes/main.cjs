@@ -4,7 +4,7 @@
 const { join } = require('node:path')
 
 const told = JSON.parse(process.argv[2])
-const { dist, opener, place, clockError = 0, storeDelay = 0, options = {} } = told
+const { dist, opener, place, clockError = 0, storeDelay = 0, options = {}, tellsEnds } = told
 
 // Before the library is loaded, so that it never sees the right time.
 if (clockError !== 0) {
@@ -25,6 +25,11 @@ const sessions = session({
   store: storeDelay === 0 ? store : farAway(store, storeDelay),
   ...options,
 })
+if (tellsEnds) {
+  sessions.on('ended', (event) => {
+    process.send({ ...event, at: performance.timeOrigin + performance.now() })
+  })
+}
 const server = createApp(sessions).listen(0, '127.0.0.1', () => {
   process.send({ port: server.address().port })
 })

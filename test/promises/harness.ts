@@ -2,7 +2,7 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import type { SessionOptions, SessionStore, Sessions } from 'staykept'
 import { session } from 'staykept'
 import { type Client, createClient, type Jar, serve } from '../http.js'
-import { storesUnderTest } from '../stores-under-test.js'
+import { nearStores, storesUnderTest } from '../stores-under-test.js'
 import { SECRET } from '../worlds.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: sessions with data of all kinds
@@ -34,7 +34,8 @@ export async function openSite(
   options: Partial<SessionOptions> = {},
   prepare: (app: Express, sessions: Sessions) => void = () => {},
 ): Promise<Site> {
-  const sessions = session({ secret: SECRET, store, ...options })
+  const nearCache = nearStores.has(store)
+  const sessions = session({ secret: SECRET, store, nearCache, ...options })
   const app = express()
   app.get('/public', (_req, res) => void res.send('public'))
   app.use(sessions)

@@ -6,7 +6,7 @@ import { inParallel, processWorld, type World } from '../worlds.js'
 describe.each(sharedRigs)('$name', (rig) => {
   let world: World
   beforeAll(async () => {
-    world = await processWorld(rig)
+    world = await processWorld(rig, rig.isNear === true ? [{}, {}, {}, {}] : [{}, {}])
   })
   afterAll(() => world?.close())
 

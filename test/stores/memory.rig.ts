@@ -9,6 +9,7 @@ let places = 0
 
 export const rig: StoreRig = {
   name: 'memory',
+  hasFeed: true,
   async prepare() {
     places += 1
     const place = places

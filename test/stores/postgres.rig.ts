@@ -22,6 +22,7 @@ export const behindPgBouncer: StoreRig = {
 function rig(name: string, server: 'postgres' | 'pgbouncer', client: 'pg' | 'postgres'): StoreRig {
   return {
     name,
+    hasFeed: server === 'postgres',
     missing: server === 'postgres' ? postgres.missing : pgbouncer.missing,
     async prepare() {
       const { port } = await sharedServer(server)

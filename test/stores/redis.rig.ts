@@ -8,6 +8,7 @@ import type { StoreRig } from './rig.js'
 
 export const rig: StoreRig = {
   name: 'redis',
+  hasFeed: true,
   missing,
   async prepare() {
     const { port } = await sharedServer('redis')

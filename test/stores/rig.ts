@@ -12,6 +12,10 @@ export interface StoreRig {
    * everything is asked for (`npm run test:large`), since the engine is the same.
    */
   readonly isVariant?: boolean
+  /** Whether the store has a change feed there: then it is proven once more with a near cache in each process. */
+  readonly hasFeed?: boolean
+  /** With a near cache in each process. Not to be set by a rig: see `stores-under-test.ts`. */
+  readonly isNear?: boolean
   /** Why it cannot be run on this machine; absent or `undefined` where it can. */
   missing?(): string | undefined
   /** A new and empty place for sessions. Starts what has to be started. */
