@@ -16,6 +16,7 @@ import { sharedServer } from '../servers/shared.js'
 import { processWorld, SECRET } from '../worlds.js'
 import { newDatabase } from './mysql/databases.js'
 import { CLIENTS, emptyDatabase, home, openStore } from './mysql/opening.js'
+import { expectUndisturbed } from './sql/migrating.js'
 import { HOUR, key, NOW, record } from './sql/records.js'
 
 const { openPool } = createRequire(import.meta.url)('./mysql.open.cjs')
@@ -131,7 +132,7 @@ describe.skipIf(missing() !== undefined)('the tables', () => {
     }
   })
 
-  test('are there for everybody when ten processes start at once', async () => {
+  test('are there for everybody when ten processes find them missing in one instant', async () => {
     const { login, remove } = await newDatabase(port)
     const rig = {
       name: 'mysql, without tables',
@@ -144,6 +145,8 @@ describe.skipIf(missing() !== undefined)('the tables', () => {
     const options = { storeBudget: 10_000 }
     const world = await processWorld(rig, Array(10).fill({ options }))
     onTestFinished(() => world.close())
+    // The first to come up made them, before the others were there.
+    await inDatabase(login, 'DROP TABLE staykept_sessions, staykept_sessions_marks')
     const answers = world.urls.map((_, index) => world.browser().at(index).post('/login'))
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(Array(10).fill(200))
   }, 60_000)
@@ -221,6 +224,21 @@ describe.skipIf(missing() !== undefined)('the tables', () => {
         expect(await store.listByUser('ada', NOW)).toEqual([{ key: 'a', record: next }])
         expect(codesOf(await store.ping())).toEqual([])
       }
+    },
+  )
+
+  test.each(CLIENTS)(
+    'are changed by a newer version while older ones work, and none of them notices: with %s',
+    async (client) => {
+      const login = await home(port)
+      const stores = Array.from({ length: 6 }, () => openStore({ login, client }))
+      await expectUndisturbed(stores, () =>
+        inDatabase(
+          login,
+          `ALTER TABLE staykept_sessions ADD device VARBINARY(100) FIRST, ADD KEY by_device (device),
+        COMMENT = 'Sessions of staykept, schema 2, for 1 and later'`,
+        ),
+      )
     },
   )
 

@@ -13,8 +13,9 @@ import {
 import { root } from '../run.js'
 import { ask, missing } from '../servers/postgres.js'
 import { sharedServer } from '../servers/shared.js'
-import { SECRET } from '../worlds.js'
+import { processWorld, SECRET } from '../worlds.js'
 import { emptySchema, KINDS, key, NOW, openStore, record } from './postgres/opening.js'
+import { expectUndisturbed } from './sql/migrating.js'
 
 describe('options', () => {
   test.each<[string, unknown, RegExp]>([
@@ -144,6 +145,25 @@ describe.skipIf(missing() !== undefined)('the tables', () => {
     }
   })
 
+  test('are there for everybody when ten processes find them missing in one instant', async () => {
+    const schema = await emptySchema(port)
+    const rig = {
+      name: 'postgres, without tables',
+      opener: 'postgres.open.cjs',
+      prepare: async () => ({ settings: { port, client: 'pg', schema } }),
+      open: () => {
+        throw new Error('only in processes of their own')
+      },
+    }
+    const options = { storeBudget: 10_000 }
+    const world = await processWorld(rig, Array(10).fill({ options }))
+    onTestFinished(() => world.close())
+    // The first to come up made them, before the others were there.
+    await ask(port, `DROP TABLE ${schema}.staykept_sessions, ${schema}.staykept_sessions_marks`)
+    const answers = world.urls.map((_, index) => world.browser().at(index).post('/login'))
+    expect((await Promise.all(answers)).map(({ status }) => status)).toEqual(Array(10).fill(200))
+  }, 60_000)
+
   test('that were dropped while the store is at work are made again', async () => {
     const schema = await emptySchema(port)
     const store = openStore({ port, schema })
@@ -223,6 +243,22 @@ describe.skipIf(missing() !== undefined)('the tables', () => {
         expect(await store.listByUser('ada', NOW)).toEqual([{ key: 'a', record: next }])
         expect(codesOf(await store.ping())).toEqual([])
       }
+    },
+  )
+
+  test.each(KINDS)(
+    'are changed by a newer version while older ones work, and none of them notices: with %s',
+    async (kind) => {
+      const schema = await emptySchema(port)
+      const stores = Array.from({ length: 6 }, () => openStore({ port, kind, schema }))
+      await expectUndisturbed(stores, () =>
+        ask(
+          port,
+          `ALTER TABLE ${schema}.staykept_sessions ADD device text;
+        CREATE INDEX by_device ON ${schema}.staykept_sessions (device);
+        COMMENT ON TABLE ${schema}.staykept_sessions IS 'Sessions of staykept, schema 2, for 1 and later'`,
+        ),
+      )
     },
   )
 
