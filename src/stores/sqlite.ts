@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { storeError } from '../core/errors.js'
 import {
   type DeleteByUserOptions,
+  type EndReason,
   type MaybePromise,
   PRUNE_SLACK,
   type SessionRecord,
@@ -9,14 +10,16 @@ import {
   type StoreKey,
   type WriteResult,
 } from '../core/store.js'
+import { createFeed } from './sqlite/feed.js'
 import {
-  assertHandle,
   type Handle,
   inTransaction,
   isShut,
   openFile,
   type SqliteDatabase,
 } from './sqlite/handle.js'
+import { createLog } from './sqlite/log.js'
+import { assertOptions } from './sqlite/options.js'
 import { hasChanged, keyOf, setUp, statements, toRecord, toText } from './sqlite/tables.js'
 import { busy, explain, isBusy } from './sqlite/trouble.js'
 
@@ -50,7 +53,7 @@ export interface SqliteHandleOptions extends SqliteCommonOptions {
 }
 
 export interface SqliteCommonOptions {
-  /** The table of the sessions; two more are named after it. Default `'staykept_sessions'`. */
+  /** The table of the sessions; up to three more are named after it. Default `'staykept_sessions'`. */
   readonly table?: string | undefined
   /** How long a call waits for a locked file, in milliseconds, without blocking the process. Default 800. */
   readonly busyTimeout?: number | undefined
@@ -65,7 +68,8 @@ export interface SqliteCommonOptions {
  * where the file cannot be used.
  */
 export function sqliteStore(options: SqliteStoreOptions): SessionStore {
-  const { filename, database, table = 'staykept_sessions', busyTimeout = 800 } = checked(options)
+  assertOptions(options)
+  const { filename, database, table = 'staykept_sessions', busyTimeout = 800 } = options
   const isFile = filename !== undefined && filename !== ':memory:'
   const place = isFile ? resolve(filename) : 'the database'
   const db: Handle = database ?? told(() => openFile(isFile ? place : ':memory:'))
@@ -78,6 +82,8 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
       throw error
     }
   })
+  const log = createLog(db, table)
+  const feed = createFeed({ db, table, assertUsable, patiently: (look) => method(look) })
   let isClosed = false
   /** The last row that prune has looked at. */
   let prunedTo = 0
@@ -116,6 +122,13 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
     return method((...args: Args) => inTransaction(db, step, args))
   }
 
+  /** `exclusive`, for what a feed tells of. */
+  function changing<Args extends unknown[], T>(
+    step: (...args: Args) => T,
+  ): (...args: Args) => MaybePromise<T> {
+    return method((...args: Args) => feed.change(step, args))
+  }
+
   /** "Busy" comes before anything was changed, or with all of it undone: the whole step can be repeated. */
   async function again<Args extends unknown[], T>(
     step: (...args: Args) => T,
@@ -140,6 +153,16 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
     if (database && (db.isTransaction ?? db.inTransaction)) throw busy('a transaction is open')
   }
 
+  function swap(key: StoreKey, record: SessionRecord, expected: string, now: number): boolean {
+    const { version, payload, userId, lastSeenAt, expiresAt, absoluteExpiresAt } = record
+    const user = userId === undefined ? null : toText(userId)
+    // What has ended already must not be moved along with last-seen.
+    const latest = expiresAt > now ? absoluteExpiresAt : expiresAt
+    const deadline = [lastSeenAt, lastSeenAt, expiresAt - lastSeenAt, latest, expiresAt] as const
+    const values = [version, ...deadline, absoluteExpiresAt, toText(payload), key, expected, now]
+    return hasChanged(sql.update.run(...values, user)) || hasChanged(sql.bind.run(user, ...values))
+  }
+
   function refusal(key: StoreKey, now: number): WriteResult {
     const row = sql.load.get(key, now)
     return row ? { outcome: 'conflict', record: toRecord(row) } : MISSING
@@ -162,24 +185,17 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
       return row ? toRecord(row) : undefined
     }),
 
-    create: exclusive((key: StoreKey, record: SessionRecord, now: number) => {
+    create: changing((key: StoreKey, record: SessionRecord, now: number) => {
       const { version, payload, userId, lastSeenAt, expiresAt, absoluteExpiresAt } = record
       const user = userId === undefined ? null : toText(userId)
       const times = [lastSeenAt, expiresAt, absoluteExpiresAt] as const
       return hasChanged(sql.create.run(key, version, user, ...times, toText(payload), now))
     }),
 
-    update: exclusive((key: StoreKey, record: SessionRecord, expected: string, now: number) => {
-      const { version, payload, userId, lastSeenAt, expiresAt, absoluteExpiresAt } = record
-      const user = userId === undefined ? null : toText(userId)
-      // What has ended already must not be moved along with last-seen.
-      const latest = expiresAt > now ? absoluteExpiresAt : expiresAt
-      const deadline = [lastSeenAt, lastSeenAt, expiresAt - lastSeenAt, latest, expiresAt] as const
-      const values = [version, ...deadline, absoluteExpiresAt, toText(payload), key, expected, now]
-      const isStored =
-        hasChanged(sql.update.run(...values, user)) || hasChanged(sql.bind.run(user, ...values))
-      return isStored ? UPDATED : refusal(key, now)
-    }),
+    update: changing(
+      (key: StoreKey, record: SessionRecord, expected: string, now: number, ends?: EndReason) =>
+        log.ending(ends, () => swap(key, record, expected, now)) ? UPDATED : refusal(key, now),
+    ),
 
     touch: exclusive(
       (key: StoreKey, expected: string, lastSeenAt: number, expiresAt: number, now: number) =>
@@ -188,8 +204,10 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
           : refusal(key, now),
     ),
 
-    delete: exclusive((key: StoreKey, now: number) => {
-      const row = sql.delete.get(key) as { expires_at: number | bigint } | undefined
+    delete: changing((key: StoreKey, now: number, reason?: EndReason) => {
+      const row = log.ending(reason, () => sql.delete.get(key)) as
+        | { expires_at: number | bigint }
+        | undefined
       return row !== undefined && row.expires_at > now
     }),
 
@@ -199,9 +217,10 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
         .map((row) => ({ key: keyOf(row), record: toRecord(row) })),
     ),
 
-    deleteByUser: exclusive((userId: string, { except, mark, now }: DeleteByUserOptions) => {
+    deleteByUser: changing((userId: string, { except, mark, now }: DeleteByUserOptions) => {
       sql.mark.run(toText(userId), mark.value, mark.expiresAt)
-      const ended = sql.endUser.all(toText(userId), now, JSON.stringify(except))
+      const values = [toText(userId), now, JSON.stringify(except)]
+      const ended = log.ending('revokeByUser', () => sql.endUser.all(...values))
       return ended.map((row) => (row as { key: StoreKey }).key)
     }),
 
@@ -213,11 +232,15 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
     deleteExpired: exclusive((limit: number, now: number) => {
       const before = now - PRUNE_SLACK
       sql.pruneMarks.run(before, limit)
-      const isMidway = prunedTo > 0
-      const removed = sweep(limit, before)
-      // At the end of the table the rest of the limit goes to its beginning.
-      return isMidway && prunedTo === 0 ? removed + sweep(limit - removed, before) : removed
+      return log.silently(() => {
+        const isMidway = prunedTo > 0
+        const removed = sweep(limit, before)
+        // At the end of the table the rest of the limit goes to its beginning.
+        return isMidway && prunedTo === 0 ? removed + sweep(limit - removed, before) : removed
+      })
     }),
+
+    watch: feed.watch,
 
     ping: method(() => {
       const { now } = sql.clock.get() as { now: number }
@@ -227,6 +250,7 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
     close() {
       if (isClosed) return
       isClosed = true
+      feed.close()
       if (database) return
       try {
         // libsql lets go of the file only when its statements are collected. Nothing should wait in the -wal by then.
@@ -241,43 +265,3 @@ export function sqliteStore(options: SqliteStoreOptions): SessionStore {
 
 const UPDATED: WriteResult = Object.freeze({ outcome: 'updated' })
 const MISSING: WriteResult = Object.freeze({ outcome: 'missing' })
-
-function checked(options: SqliteStoreOptions): SqliteStoreOptions {
-  if (typeof options !== 'object' || options === null) {
-    throw new TypeError("sqliteStore takes an object: sqliteStore({ filename: 'sessions.db' })")
-  }
-  const { filename, database, table, synchronous, busyTimeout, ...others } = options
-  for (const name of Object.keys(others)) {
-    throw mistake(`has no option "${name}": it takes filename or database, ${COMMON}`)
-  }
-  if ((filename === undefined) === (database === undefined)) {
-    throw mistake(
-      "takes either a path, sqliteStore({ filename: 'sessions.db' }), or an open handle, sqliteStore({ database })",
-    )
-  }
-  if (database !== undefined) assertHandle(database)
-  else if (typeof filename !== 'string' || /^$|^(file|https?|libsql):/i.test(filename)) {
-    throw mistake(`needs a path as filename, such as 'sessions.db', not '${String(filename)}'`)
-  }
-  if (table !== undefined && !/^(?!sqlite_)[a-z_][a-z0-9_]{0,62}$/i.test(String(table))) {
-    throw mistake(
-      `needs a name of 1 to 63 letters, digits and _ as table, not '${String(table)}'; it cannot begin with a digit or sqlite_`,
-    )
-  }
-  if (synchronous !== undefined && database !== undefined) {
-    throw mistake('sets synchronous with filename only: run PRAGMA synchronous on your handle')
-  }
-  if (synchronous !== undefined && synchronous !== 'normal' && synchronous !== 'full') {
-    throw mistake(`needs 'normal' or 'full' as synchronous, not '${String(synchronous)}'`)
-  }
-  if (busyTimeout !== undefined && !(Number.isFinite(busyTimeout) && busyTimeout >= 0)) {
-    throw mistake(`needs milliseconds as busyTimeout, such as 800, not '${String(busyTimeout)}'`)
-  }
-  return options
-}
-
-const COMMON = 'table, synchronous and busyTimeout'
-
-function mistake(sentence: string): TypeError {
-  return new TypeError(`sqliteStore ${sentence}`)
-}

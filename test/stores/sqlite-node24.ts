@@ -10,7 +10,13 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { testSessionStore as TestSessionStore } from '../../src/conformance.js'
 import type { sqliteStore as SqliteStore } from '../../src/stores/sqlite.js'
-import type { AppHandle, sqliteCases as SqliteCases } from './sqlite-cases.js'
+import type {
+  AppHandle,
+  cutFeed as CutFeed,
+  Driver,
+  sqliteCases as SqliteCases,
+} from './sqlite-cases.js'
+import type { sqliteFeedCases as SqliteFeedCases } from './sqlite-feed-cases.js'
 
 const { STAYKEPT_DIST = '', STAYKEPT_SMALL_DISK, DRIVER = '' } = process.env
 const require = createRequire(`${process.cwd()}/`)
@@ -25,9 +31,13 @@ const { sqliteStore } = require(`${STAYKEPT_DIST}/sqlite.cjs`) as {
 const { testSessionStore } = require(`${STAYKEPT_DIST}/conformance.cjs`) as {
   testSessionStore: typeof TestSessionStore
 }
-const { sqliteCases } = (await import(new URL('./sqlite-cases.ts', import.meta.url).href)) as {
-  sqliteCases: typeof SqliteCases
-}
+const { cutFeed, sqliteCases } = (await import(
+  new URL('./sqlite-cases.ts', import.meta.url).href
+)) as { cutFeed: typeof CutFeed; sqliteCases: typeof SqliteCases }
+
+const { sqliteFeedCases } = (await import(
+  new URL('./sqlite-feed-cases.ts', import.meta.url).href
+)) as { sqliteFeedCases: typeof SqliteFeedCases }
 
 type Constructor = new (filename: string, options?: object) => AppHandle
 const Database: Constructor =
@@ -41,11 +51,16 @@ testSessionStore({
     const folder = mkdtempSync(join(tmpdir(), 'staykept-sqlite-'))
     const filename = join(folder, 'sessions.db')
     const open = () => sqliteStore({ filename })
-    return { store: open(), reopen: open, done: () => rmSync(folder, { recursive: true }) }
+    return {
+      store: open(),
+      reopen: open,
+      cutFeed: () => cutFeed(new Database(filename)),
+      done: () => rmSync(folder, { recursive: true }),
+    }
   },
 })
 
-sqliteCases({
+const driver: Driver = {
   test(title, run) {
     void test(title, async () => void (await run()))
   },
@@ -57,4 +72,7 @@ sqliteCases({
     return database
   },
   smallDisk: () => STAYKEPT_SMALL_DISK,
-})
+}
+
+sqliteCases(driver)
+sqliteFeedCases(driver)

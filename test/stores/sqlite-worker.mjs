@@ -77,6 +77,24 @@ const tasks = {
     store.close()
   },
 
+  /** Signs `number` sessions out, one after the other, and says when. */
+  async end() {
+    const store = sqliteStore({ filename, busyTimeout: 20_000 })
+    for (let i = 0; i < Number(number); i += 1) {
+      await new Promise((wake) => setTimeout(wake, Math.random() * 20))
+      await store.delete(`k${i}`, NOW, 'signOut')
+      say({ ended: `k${i}`, at: Date.now() })
+    }
+    store.close()
+  },
+
+  /** Opens a feed and leaves it open. */
+  async watch() {
+    const feed = sqliteStore({ filename }).watch(() => {})
+    await feed.check()
+    say({ watching: true })
+  },
+
   /** Creates one session, beginning at the time `number`. */
   async start() {
     while (Date.now() < Number(number));

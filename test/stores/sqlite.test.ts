@@ -14,7 +14,7 @@ import { dist } from '../dist.js'
 import { node24, scratchPackage } from '../node24.js'
 import { notRun } from '../not-run.js'
 import { root, run } from '../run.js'
-import { type AppHandle, sqliteCases } from './sqlite-cases.js'
+import { type AppHandle, cutFeed, sqliteCases } from './sqlite-cases.js'
 
 let scratch: string
 let smallDisk: string | undefined
@@ -42,7 +42,8 @@ describe('by filename', () => {
     test,
     open() {
       const filename = newFile()
-      return { store: sqliteStore({ filename }), reopen: () => sqliteStore({ filename }) }
+      const reopen = () => sqliteStore({ filename })
+      return { store: reopen(), reopen, cutFeed: () => cutFeed(new Libsql(filename)) }
     },
   })
 })
@@ -54,6 +55,7 @@ describe('by handle', () => {
       const database = new Libsql(newFile())
       return {
         store: sqliteStore({ database }),
+        cutFeed: () => cutFeed(database),
         done() {
           database.close()
         },

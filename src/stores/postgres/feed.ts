@@ -3,7 +3,7 @@ import { storeError } from '../../core/errors.js'
 import type { MaybePromise, StoreEvent, StoreFeed } from '../../core/store.js'
 import type { Database } from './database.js'
 import { channelOf, proofOf, toEvent } from './events.js'
-import { type Listen, type Listening, later, PATIENCE } from './listening.js'
+import { type Listen, type Listening, later, PROOF_PATIENCE } from './listening.js'
 import { schemaOf, type TableNames } from './tables.js'
 import { givenUp, isSetUp } from './trouble.js'
 
@@ -200,7 +200,7 @@ function newOpening(): Opening {
 async function inTime(heard: Promise<boolean>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<false>((resolve) => {
-    timer = later(PATIENCE, () => resolve(false))
+    timer = later(PROOF_PATIENCE, () => resolve(false))
   })
   try {
     return await Promise.race([heard, late])

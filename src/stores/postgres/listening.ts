@@ -23,6 +23,8 @@ export interface Listening {
 
 /** How long the answer to something tiny may take on a connection that is alive, in milliseconds. */
 export const PATIENCE = 2000
+/** How long what was told may take to be heard. The core gives a feed up that says nothing for two seconds: it says why before. */
+export const PROOF_PATIENCE = 1200
 
 /** A channel as LISTEN takes it. */
 export function quotedChannel(channel: string): string {

@@ -92,6 +92,20 @@ export function inTransaction<Args extends unknown[], T>(
   }
 }
 
+/**
+ * Runs `step`, which only reads. The file is opened for reading by `exec`, because libsql leaves a prepared statement that
+ * met a locked file in progress.
+ */
+export function inReading<T>(db: SqliteDatabase, step: () => T): T {
+  db.exec('BEGIN')
+  try {
+    db.exec('SELECT 1 FROM sqlite_master LIMIT 1')
+    return step()
+  } finally {
+    db.exec('COMMIT')
+  }
+}
+
 /** Throws a `TypeError` for anything but an open handle that answers at once. */
 export function assertHandle(database: unknown): void {
   const found = whatIsWrong(database)
