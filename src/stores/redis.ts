@@ -69,7 +69,7 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
    * Writes a record of a user that may not stand in the user's index yet. The entry comes first. Where the connection
    * keeps the order of what it is given, both travel together.
    */
-  async function writeListed(
+  function writeListed(
     key: StoreKey,
     record: SessionRecord,
     now: number,
@@ -77,55 +77,59 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
   ): Promise<unknown> {
     const userId = record.userId as string
     const enlist = (): Promise<unknown> => users.enlist(userId, key, record, now)
-    if (!connection.isOrdered) {
-      await enlist()
-      return write()
-    }
-    const [entry, written] = await Promise.allSettled([enlist(), write()])
-    if (entry.status === 'rejected' && mayStand(entry.reason, written)) {
-      try {
-        await enlist()
-      } catch (error) {
-        // A session that is in no list is one that nobody can end.
-        commands.write(start + key, 'getdel', start + key).catch(() => {})
-        throw error
-      }
-    }
-    if (written.status === 'rejected') throw written.reason
-    return written.value
+    if (!connection.isOrdered) return enlist().then(() => write())
+    const entry = enlist()
+    const written = write()
+    // It is looked at when the entry is there, or not.
+    written.catch(() => {})
+    return entry.then(
+      () => written,
+      async (error: unknown) => {
+        const [outcome] = await Promise.allSettled([written])
+        if (mayStand(error, outcome)) await enlist().catch((again) => takeBack(key, again))
+        return written
+      },
+    )
+  }
+
+  /** A session that is in no list is one that nobody can end. */
+  function takeBack(key: StoreKey, error: unknown): never {
+    commands.write(start + key, 'getdel', start + key).catch(() => {})
+    throw error
   }
 
   return {
     name: 'redis',
 
-    async load(key, now) {
-      const value = await commands.read(start + key, 'get', start + key)
-      if (typeof value !== 'string') return undefined
-      const record = read(value, now)
-      return record.expiresAt > now ? record : undefined
-    },
+    load: (key, now) =>
+      commands.get(start + key, (value) => {
+        if (typeof value !== 'string') return undefined
+        const record = read(value, now)
+        return record.expiresAt > now ? record : undefined
+      }),
 
-    async create(key, record, now) {
+    create(key, record, now) {
       const args = [String(now), keepFor(record.expiresAt, now), encodeRecord(record)]
       const write = (): Promise<unknown> => commands.run(CREATE, start + key, ...args)
-      if (record.userId === undefined) anonymous.add(record.version)
-      const answer =
-        record.userId === undefined ? await write() : await writeListed(key, record, now, write)
-      return Number(answer) === 1
+      if (record.userId !== undefined) return writeListed(key, record, now, write).then(isOne)
+      anonymous.add(record.version)
+      return write().then(isOne)
     },
 
-    async update(key, record, expectedVersion, now, reason) {
+    update(key, record, expectedVersion, now, reason) {
       const { userId = '', version, expiresAt } = record
       const kept = keepFor(expiresAt, now)
       const args = [expectedVersion, String(now), kept, encodeRecord(record), userId]
       const told = reason === undefined ? [] : ends.told(key, reason)
       const write = (listed = ''): Promise<unknown> =>
         commands.run(UPDATE, start + key, ...args, listed, ...told)
-      const writeAll = (): Promise<unknown> => writeListed(key, record, now, () => write('listed'))
+      const writeAll = (): Promise<WriteResult> =>
+        writeListed(key, record, now, () => write('listed')).then((answer) => result(answer, now))
       if (userId === '') anonymous.add(version)
-      else if (anonymous.has(expectedVersion)) return result(await writeAll(), now)
-      const answer = await write()
-      return result(Number(answer) === UNLISTED ? await writeAll() : answer, now)
+      else if (anonymous.has(expectedVersion)) return writeAll()
+      return write().then((answer) =>
+        Number(answer) === UNLISTED ? writeAll() : result(answer, now),
+      )
     },
 
     async touch(key, expectedVersion, lastSeenAt, expiresAt, now) {
@@ -180,6 +184,10 @@ const REMEMBERED = 8192
 
 const UPDATED: WriteResult = Object.freeze({ outcome: 'updated' })
 const MISSING: WriteResult = Object.freeze({ outcome: 'missing' })
+
+function isOne(answer: unknown): boolean {
+  return Number(answer) === 1
+}
 
 /** Whether a record was, or may have been, written though its entry was not. Of two lost replies the first was executed too. */
 function mayStand(entryError: unknown, written: PromiseSettledResult<unknown>): boolean {

@@ -14,6 +14,8 @@ import type { Script } from './scripts.js'
 export interface Commands {
   /** A command that changes nothing: however it fails, nothing was executed. */
   read(key: string, ...command: string[]): Promise<unknown>
+  /** GET, and what `as` makes of its answer. */
+  get<T>(key: string, as: (value: unknown) => T): Promise<T>
   write(key: string, ...command: string[]): Promise<unknown>
   /**
    * Runs a script: with its text the first time, then by its name. The engine forgets scripts (SCRIPT FLUSH, a restart, a
@@ -46,21 +48,40 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
   let timer: ReturnType<typeof setInterval> | undefined
   let isClosed = false
 
-  async function send(key: string, command: readonly string[]): Promise<unknown> {
-    if (isClosed || connection.state() !== 'ready') await wait()
+  /** No promise of our own where there is a connection, as there nearly always is. */
+  function send(key: string, command: readonly string[]): Promise<unknown> {
+    if (isClosed || connection.state() !== 'ready') return sendLater(key, command)
     try {
-      return await watch(connection.send(key, command))
+      return watch(connection.send(key, command))
     } catch (error) {
-      if (!wasTakenBack(error)) throw error
+      return Promise.reject(error)
     }
+  }
+
+  async function sendLater(key: string, command: readonly string[]): Promise<unknown> {
     await wait()
     return watch(connection.send(key, command))
   }
 
-  function wait(): Promise<void> {
+  /** What was taken back before it was written goes again. The core repeats a read that failed, and never a change. */
+  async function sendAgain(
+    call: 'read' | 'write',
+    key: string,
+    command: readonly string[],
+    error: unknown,
+  ): Promise<unknown> {
+    try {
+      if (!wasTakenBack(error)) throw error
+      return await sendLater(key, command)
+    } catch (last) {
+      throw failure(last, call)
+    }
+  }
+
+  async function wait(): Promise<void> {
     if (isClosed) throw closedStore()
     if (connection.state() === 'closed') throw closedClient(connection.lastError())
-    return new Promise((go, giveUp) => {
+    await new Promise<void>((go, giveUp) => {
       waiting.push({ until: performance.now() + PATIENCE, go, giveUp })
       timer ??= setInterval(look, LOOK_EVERY)
     })
@@ -83,30 +104,21 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
     timer = undefined
   }
 
-  /** The core repeats a read that failed, and never a change. */
-  async function ask(
-    call: 'read' | 'write',
-    key: string,
-    command: readonly string[],
-  ): Promise<unknown> {
-    try {
-      return await send(key, command)
-    } catch (error) {
-      throw failure(error, call)
-    }
+  function ask(call: 'read' | 'write', key: string, command: readonly string[]): Promise<unknown> {
+    return send(key, command).catch((error: unknown) => sendAgain(call, key, command, error))
   }
 
-  async function run(script: Script, key: string, ...args: string[]): Promise<unknown> {
+  function run(script: Script, key: string, ...args: string[]): Promise<unknown> {
     if (!sent.has(script)) {
       sent.add(script)
       return runText(script, key, ...args)
     }
-    try {
-      return await send(key, ['evalsha', script.sha, '1', key, ...args])
-    } catch (error) {
-      if (!isRefusal(error, 'NOSCRIPT')) throw failure(error, 'write')
-    }
-    return runText(script, key, ...args)
+    const command = ['evalsha', script.sha, '1', key, ...args]
+    return send(key, command).catch((error: unknown) =>
+      isRefusal(error, 'NOSCRIPT')
+        ? runText(script, key, ...args)
+        : sendAgain('write', key, command, error),
+    )
   }
 
   function runText(script: Script, key: string, ...args: string[]): Promise<unknown> {
@@ -115,6 +127,12 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
 
   return {
     read: (key, ...command) => ask('read', key, command),
+    get(key, as) {
+      const command = ['get', key]
+      return send(key, command).then(as, async (error: unknown) =>
+        as(await sendAgain('read', key, command, error)),
+      )
+    },
     write: (key, ...command) => ask('write', key, command),
     run,
     runText,

@@ -85,7 +85,7 @@ export function createUserIndex(
       const found: KeyedRecord[] = []
       for await (const keys of pages(userId, now)) {
         const values = await Promise.all(
-          keys.map((key) => commands.read(prefix + key, 'get', prefix + key)),
+          keys.map((key) => commands.get(prefix + key, (value) => value)),
         )
         for (const [index, key] of keys.entries()) {
           const value = values[index]
@@ -127,11 +127,12 @@ export function createUserIndex(
       return ended
     },
 
-    async mark(userId, now) {
-      const value = await commands.read(markKey(userId), 'get', markKey(userId))
-      if (typeof value !== 'string') return undefined
-      const at = encodeTime(0).length
-      return Number(value.slice(0, at)) > now ? value.slice(at) : undefined
+    mark(userId, now) {
+      return commands.get(markKey(userId), (value) => {
+        if (typeof value !== 'string') return undefined
+        const at = encodeTime(0).length
+        return Number(value.slice(0, at)) > now ? value.slice(at) : undefined
+      })
     },
   }
 }
