@@ -27,7 +27,11 @@ const tables = {
   layer: { title: 'The session layer alone', run: layer, workloads: everything },
   stack: { title: 'The whole stack', run: stack, workloads: mainWorkloads },
   counts: { title: 'Counted', run: counts, workloads: everything },
-  latency: { title: 'With the store a millisecond away', run: latency, workloads: mainWorkloads },
+  latency: {
+    title: 'With the store some milliseconds away',
+    run: latency,
+    workloads: mainWorkloads,
+  },
 }
 
 const normal = { rounds: 5, requests: 3000, warmUp: 6000, seconds: 1.5, warmUpSeconds: 1 }
@@ -58,7 +62,7 @@ console.log(
   `\nMedians of ${settings.rounds} rounds in which all take turns; ratios are medians of the rounds' own. ${Math.round((Date.now() - began) / 1000)} s in all.`,
 )
 
-async function runFamily(name, { server: serverName, clients = [], variants }) {
+async function runFamily(name, { server: serverName, clients = [], workloads: own, variants }) {
   const server = serverName === undefined ? undefined : await startServer(serverName)
   if (server?.missing !== undefined) {
     console.log(`\n## ${name}\n\nNot run: ${server.missing}.`)
@@ -73,7 +77,7 @@ async function runFamily(name, { server: serverName, clients = [], variants }) {
       const { title, run, workloads: usual } = tables[key]
       // What answers within the process has no way to be far away.
       if (key === 'latency' && server === undefined) continue
-      const list = chosen.workloads.length > 0 ? chosen.workloads : usual
+      const list = chosen.workloads.length > 0 ? chosen.workloads : (own ?? usual)
       console.error(`${name}: ${key}, ${list.length} workloads, ${names.length} variants`)
       const context = { names, workloads: list, settings, env, server, startProxy, found }
       console.log(`\n## ${title}: ${name}\n\n${await run(context)}`)

@@ -43,6 +43,21 @@ export async function check({ middleware, signIn }) {
   assert.match(await ask(second, all), /"name":"Ada Lovelace"/, 'others live on')
 }
 
+/** That the second read of a session is answered by the process itself: nothing of a store comes back in the same step. */
+export async function checkHit({ middleware, look }, cookie) {
+  const ask = asker(middleware)
+  let name
+  const read = (req, res) => {
+    name = look(req).user.name
+    res.end()
+  }
+  await ask(cookie, read)
+  name = undefined
+  const asked = ask(cookie, read)
+  assert.equal(name, DATA.user.name, 'what was read before is read without waiting')
+  await asked
+}
+
 /** The cookie of a new session with `data` in it. */
 export async function signedIn(ask, signIn, data = DATA) {
   const answer = await ask(undefined, (req, res) => signIn(req, data, () => res.end()))

@@ -1,10 +1,8 @@
 /** How often a request does what costs time: exact, on any machine. Store commands are counted by the store's own server. */
 import { startVariants } from './contenders.js'
 import { markdown } from './figures.js'
-import { createRequester } from './requester.js'
+import { createRequester, PEOPLE } from './requester.js'
 import { NO_SESSION } from './variants.js'
-
-const WARM_UP = 5
 
 export async function counts({ names, workloads, settings, env, server, found }) {
   const { started, failed, stop } = await startVariants('./app.js', names, {
@@ -34,7 +32,8 @@ export async function counts({ names, workloads, settings, env, server, found })
     const send = async (times) => {
       for (let i = 0; i < times; i += 1) await ask(workload, app.requests[workload])
     }
-    await send(WARM_UP)
+    // The first read of a session fetches it, the second decodes it for all that follow.
+    await send(2 * PEOPLE)
     await app.ask({ about: 'counts' })
     const run = () => send(settings.counted)
     const commands = server ? await server.commands(run) : await run()

@@ -4,7 +4,7 @@
  */
 import { startVariants } from './contenders.js'
 import { inTurns, markdown, median, paired } from './figures.js'
-import { NO_SESSION } from './variants.js'
+import { isOurs, NO_SESSION } from './variants.js'
 
 /** A difference of two measurements: half a microsecond is noise. */
 const NOISE = 0.5
@@ -23,20 +23,25 @@ export async function layer({ names, workloads, settings, env, found }) {
   } finally {
     await stop()
   }
-  const title = ['µs of CPU, added', `(${NO_SESSION})`, ...names.slice(1)]
+  const title = ['µs of CPU, added (times less)', `(${NO_SESSION})`, ...names.slice(1)]
   return markdown([title, ...rows])
 
   function row(workload, costs) {
     const none = costs.get(NO_SESSION)
-    const [, ours, ...rivals] = names
-    const added = (name) => costs.get(name)?.map((cost, round) => cost - none[round])
-    const cells = [ours, ...rivals].map((name) => {
+    const sides = names.slice(1)
+    const rivals = sides.filter((name) => !isOurs(name) && !failed.has(name))
+    const added = (name) => costs.get(name).map((cost, round) => cost - none[round])
+    const cells = sides.map((name) => {
       if (failed.has(name)) return `not timed: ${failed.get(name)}`
-      if (name === ours || failed.has(ours)) return cell(median(added(name)))
-      const times = paired(added(name), added(ours), ratio)
-      found.push({ table: 'layer', workload, rival: name, ours, value: times })
-      const least = added(ours).every((value) => value < NOISE) ? '> ' : ''
-      return `${cell(median(added(name)))} (${least}${times.toFixed(1)} ×)`
+      const own = cell(median(added(name)))
+      if (!isOurs(name) || rivals.length === 0) return own
+      const least = added(name).every((value) => value < NOISE) ? '> ' : ''
+      const times = rivals.map((rival) => {
+        const value = paired(added(rival), added(name), ratio)
+        found.push({ table: 'layer', workload, rival, ours: name, value })
+        return `${least}${value.toFixed(1)} ×`
+      })
+      return `${own} (${times.join(', ')})`
     })
     return [workload, `(${median(none).toFixed(1)})`, ...cells]
   }

@@ -1,5 +1,5 @@
 /** Who sends the requests of a workload. */
-import { asker, check, signedIn } from './checks.js'
+import { asker, check, checkHit, signedIn } from './checks.js'
 import { NO_SESSION, openVariant } from './variants.js'
 import { dataOf, forged, LARGE_DATA, workloads } from './workloads.js'
 
@@ -21,6 +21,10 @@ export async function openWithPeople(name, folder) {
     return cookies
   }
   const users = await many(USERS)
+  if (variant.isAlive !== undefined) {
+    await variant.isAlive
+    await checkHit(variant, users[0])
+  }
   const cookies = {
     user: users,
     'large user': await many(LARGE_USERS, LARGE_DATA),
@@ -34,7 +38,7 @@ export async function openWithPeople(name, folder) {
     handle(workload, req, reply) {
       const { handle, visitor } = workloads[workload]
       if (!hasSession) req.session = dataOf(visitor)
-      handle(req, reply, variant.signIn)
+      handle(req, reply, variant)
     },
   }
 }

@@ -6,7 +6,7 @@ import autocannon from 'autocannon'
 import { startVariants } from './contenders.js'
 import { inTurns, markdown, median, paired } from './figures.js'
 import { createRequester } from './requester.js'
-import { NO_SESSION } from './variants.js'
+import { isOurs, NO_SESSION } from './variants.js'
 
 const CONNECTIONS = 50
 
@@ -59,19 +59,17 @@ export async function stack({ names, workloads, settings, env, server, found }) 
   }
 
   function rowsOf(workload, slices) {
-    const [, ours, ...rivals] = names
+    const rivals = names.slice(1).filter((name) => !isOurs(name) && started.has(name))
     const of = (name, what) => slices.get(name).map((slice) => slice[what])
-    const base = rivals.find((name) => started.has(name))
+    const [base] = rivals
     return names.map((name, i) => {
       const title = i === 0 ? workload : ''
       if (failed.has(name)) return [title, name, `not timed: ${failed.get(name)}`]
       const typical = (what, digits = 0) => median(of(name, what)).toFixed(digits)
       const times = (what) => paired(of(name, what), of(base, what), (one, other) => one / other)
-      if (name === ours) {
-        for (const rival of rivals.filter((each) => started.has(each))) {
-          const value = paired(of(ours, 'perSecond'), of(rival, 'perSecond'), (l, r) => l / r)
-          found.push({ table: 'stack', workload, rival, ours, value })
-        }
+      for (const rival of isOurs(name) ? rivals : []) {
+        const value = paired(of(name, 'perSecond'), of(rival, 'perSecond'), (l, r) => l / r)
+        found.push({ table: 'stack', workload, rival, ours: name, value })
       }
       return [
         ...[title, name, typical('perSecond'), base ? `${times('perSecond').toFixed(2)} ×` : ''],

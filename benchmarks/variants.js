@@ -8,12 +8,25 @@ import { session } from 'staykept'
 
 const secret = 'a secret of more than thirty-two characters'
 const maxAge = 30 * 60_000
+/** Where each read is from the near cache, no other variant may write. */
+const NEAR_PREFIX = 'near:'
 /** Connections of every pool of a database for SQL. */
 const POOL = 10
 
 export const NO_SESSION = 'no session'
 
-/** `server` is a file of test/servers. Of the variants the first is ours, and the others are compared with it. */
+/** Ours by their names, all others are compared with them. */
+export const isOurs = (name) => name.startsWith('staykept')
+
+const plainRedis = {
+  'staykept, redis': async () => {
+    const { redisStore } = await import('staykept/redis')
+    return staykept(redisStore({ client: await openRedis() }))
+  },
+  'express-session, connect-redis': async () => connectRedis(await openRedis()),
+}
+
+/** `server` is a file of test/servers. `workloads`: those that say something there, unless others are asked for. */
 export const families = {
   memory: {
     variants: {
@@ -43,13 +56,20 @@ export const families = {
     server: 'redis',
     clients: ['redis', 'connect-redis'],
     variants: {
-      'staykept, redis': async () => {
-        const { redisStore } = await import('staykept/redis')
-        return staykept(redisStore({ client: await openRedis() }))
-      },
-      'express-session, connect-redis': async () => connectRedis(await openRedis()),
+      ...plainRedis,
       'the same, client without its timeout': async () =>
         connectRedis(await openRedis({ commandOptions: { timeout: undefined } })),
+    },
+  },
+  'near-cache': {
+    server: 'redis',
+    clients: ['redis', 'connect-redis'],
+    workloads: ['read a key', 'read a key of 10 KB', 'change a key'],
+    variants: {
+      'staykept, redis, near cache': () => nearCache((req) => req.session),
+      'staykept, redis, near cache, snapshot': () =>
+        nearCache((req, sessions) => sessions.snapshot(req).data),
+      ...plainRedis,
     },
   },
   postgres: {
@@ -89,22 +109,36 @@ const all = Object.assign({}, ...Object.values(families).map(({ variants }) => v
 
 /** A middleware on its store, and how one signs in with it. */
 export function openVariant(name, folder) {
-  if (name === NO_SESSION)
-    return { middleware: (_req, _res, next) => next(), signIn: signInNowhere }
+  if (name === NO_SESSION) {
+    return { middleware: (_req, _res, next) => next(), signIn: signInNowhere, look: lookAtSession }
+  }
   return all[name](folder)
 }
 
 let people = 0
 
-function staykept(store) {
+function staykept(store, options = {}) {
   return {
-    middleware: session({ secret, store, cookie: { maxAge } }),
+    middleware: session({ secret, store, cookie: { maxAge }, ...options }),
+    look: lookAtSession,
     signIn(req, data, done) {
       // A person of its own each time: nobody signs in a thousand times.
       people += 1
       req.session.signIn(`${data.user.id}-${people}`, { data }).then(done)
     },
   }
+}
+
+async function nearCache(look) {
+  const { redisStore } = await import('staykept/redis')
+  const store = redisStore({ client: await openRedis(), prefix: NEAR_PREFIX })
+  const variant = staykept(store, { nearCache: true })
+  const sessions = variant.middleware
+  // Begins with the first session.
+  const isAlive = new Promise((resolve, reject) => {
+    sessions.on('feed', (turn) => (turn.isAlive ? resolve() : reject(turn.error)))
+  })
+  return { ...variant, look: (req) => look(req, sessions), isAlive }
 }
 
 /** As its documentation advises: the two options off, and `regenerate` at sign-in. */
@@ -117,6 +151,7 @@ function incumbent(store) {
       saveUninitialized: false,
       cookie: { maxAge },
     }),
+    look: lookAtSession,
     signIn(req, data, done) {
       req.session.regenerate((error) => {
         if (error) throw error
@@ -125,6 +160,10 @@ function incumbent(store) {
       })
     },
   }
+}
+
+function lookAtSession(req) {
+  return req.session
 }
 
 function signInNowhere(_req, _data, done) {

@@ -23,7 +23,7 @@ export const LARGE_DATA = {
 
 /**
  * `visitor` says what cookie the request brings. `handle` gets the session of its request (without a session layer, a
- * plain object in its place), `reply(text)`, and `signIn(req, data, done)`.
+ * plain object in its place), `reply(text)`, and the variant: `look(req)` for what is only read, `signIn(req, data, done)`.
  */
 export const workloads = {
   'read a key': { visitor: 'user', handle: readName, answer: /^Ada Lovelace$/ },
@@ -48,8 +48,8 @@ export function forged(cookie) {
   return cookie.slice(0, at) + (cookie[at] === 'A' ? 'B' : 'A') + cookie.slice(at + 1)
 }
 
-function readName(req, reply) {
-  reply(req.session.user.name)
+function readName(req, reply, { look }) {
+  reply(look(req).user.name)
 }
 
 function countVisit(req, reply) {
@@ -65,6 +65,6 @@ function greet(req, reply) {
   reply(req.session.user === undefined ? 'hello' : 'welcome back')
 }
 
-function signInAsAda(req, reply, signIn) {
+function signInAsAda(req, reply, { signIn }) {
   signIn(req, DATA, () => reply('welcome'))
 }

@@ -1,9 +1,9 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { session } from 'staykept'
 import { memoryStore } from 'staykept/memory'
 import { describe, expect, test } from 'vitest'
-import { check } from '../benchmarks/checks.js'
+import { check, checkHit } from '../benchmarks/checks.js'
 import { dist } from './dist.js'
 import { type RunResult, root, run } from './run.js'
 import { SECRET } from './worlds.js'
@@ -82,6 +82,22 @@ describe('what is not right is not timed', () => {
       },
     })
     await expect(wrong).rejects.toThrow('a cookie from before a sign-in is not in')
+  })
+})
+
+describe('a near cache that does not answer by itself is not timed', () => {
+  const reading = {
+    middleware(_req: IncomingMessage, _res: ServerResponse, next: () => void): void {
+      next()
+    },
+    look: () => ({ user: { name: 'Ada Lovelace' } }),
+  }
+
+  test('one that does passes', () => checkHit(reading, 'sid=ada'))
+
+  test('one that waits for anything', async () => {
+    const wrong = checkHit({ ...reading, middleware: (_req, _res, next) => setImmediate(next) }, '')
+    await expect(wrong).rejects.toThrow('is read without waiting')
   })
 })
 
