@@ -30,8 +30,19 @@ export interface SqlEngine extends Engine {
   refuseChanges(port: number, refuses: boolean): Promise<unknown>
   /** Locks the table of the sessions, for reads too, until the answer is called. */
   lockSessions(port: number): Promise<() => Promise<unknown>>
+  /** A transaction of somebody else; in a deadlock with the store, the server undoes what the store sent. */
+  transaction(port: number): Promise<Transaction>
+  /** How many deadlocks the server has broken. */
+  deadlocks(server: ServerProcess): Promise<number>
   /** What it says of a server that refuses changes. */
   readonly refusal: RegExp
+}
+
+export interface Transaction {
+  lock(session: string): Promise<unknown>
+  /** Whether the store waits for it. */
+  isWaitedFor(): Promise<boolean>
+  commit(): Promise<unknown>
 }
 
 const ON_DISK = ['--appendonly', 'yes', '--appendfsync', 'always']
@@ -66,6 +77,24 @@ export const postgres: SqlEngine = {
     await lock.query('BEGIN; LOCK TABLE staykept_sessions IN ACCESS EXCLUSIVE MODE')
     return () => lock.end()
   },
+  async transaction(port) {
+    // Who has waited for so long looks for a deadlock, and gives way.
+    await postgresServer.ask(port, "ALTER SYSTEM SET deadlock_timeout = '500ms'")
+    await postgresServer.ask(port, 'SELECT pg_reload_conf()')
+    const other = new pg.Client(postgresServer.login(port))
+    await other.connect()
+    await other.query("BEGIN; SET deadlock_timeout = '10s'")
+    return {
+      lock: (session) =>
+        other.query('SELECT FROM staykept_sessions WHERE key = $1 FOR UPDATE', [session]),
+      isWaitedFor: async () =>
+        (await other.query('SELECT FROM pg_locks WHERE NOT granted')).rowCount !== 0,
+      commit: () => other.query('COMMIT').finally(() => other.end()),
+    }
+  },
+  async deadlocks(server) {
+    return server.output().split('deadlock detected').length - 1
+  },
 }
 
 export const mariadb: SqlEngine = onMariadb('MariaDB', 'mysql2')
@@ -83,6 +112,8 @@ export const oneOfEach: readonly Engine[] = engines.filter(
   ({ isVariant }) => isVariant !== true || process.env.STAYKEPT_LARGE === '1',
 )
 
+const WAITING = "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'"
+
 function onMariadb(name: string, client: string): SqlEngine {
   return {
     name,
@@ -99,6 +130,30 @@ function onMariadb(name: string, client: string): SqlEngine {
       const lock = await mysql.createConnection(mariadbServer.administrator(port))
       await lock.query('LOCK TABLES s_app.staykept_sessions WRITE')
       return () => lock.end()
+    },
+    async transaction(port) {
+      const login = { ...mariadbServer.login(port), database: 's_app' }
+      const other = await mysql.createConnection(login)
+      await other.query('START TRANSACTION')
+      // Who has changed more is not the one undone.
+      await other.query(
+        "INSERT INTO staykept_sessions_marks SELECT CONCAT('other', seq), 'm', 1 FROM seq_1_to_50",
+      )
+      return {
+        lock: (session) =>
+          other.query('SELECT id FROM staykept_sessions WHERE session_key = ? FOR UPDATE', [
+            session,
+          ]),
+        async isWaitedFor() {
+          const [[row]] = await other.query<mysql.RowDataPacket[]>(WAITING)
+          return row?.Value !== '0'
+        },
+        commit: () => other.query('COMMIT').finally(() => other.end()),
+      }
+    },
+    async deadlocks({ port }) {
+      const [row] = await mariadbServer.ask(port, "SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'")
+      return Number(row?.Value)
     },
   }
 }

@@ -52,6 +52,27 @@ describe.each(there)('$name', (engine) => {
     await expect.poll(() => served(world), { timeout: 10_000 }).toBe(20)
     await expectAlive(world)
   }, 60_000)
+
+  test('a change that the server undoes in a deadlock is sent once more, and answered in time', async () => {
+    const { server, world } = await serverWithPeople(engine, 0)
+    const devices = [world.browser(), world.browser()]
+    const ids: string[] = []
+    for (const device of devices) ids.push((await device.post('/login?user=ada')).json().id)
+    const other = await engine.transaction(server.port)
+    const before = await engine.deadlocks(server)
+    await other.lock(ids[1] as string)
+    // It has the first, and waits for the second.
+    const revoking = sampled('revoke', world.browser().post('/revoke-user/ada'))
+    await expect.poll(other.isWaitedFor, { interval: 10, timeout: 5000 }).toBe(true)
+    await other.lock(ids[0] as string)
+    await other.commit()
+    const revoked = await revoking
+    row(`${engine.name}, deadlock`, 'answered', revoked.status, 'after ms', revoked.took)
+    expect([revoked.status, revoked.answer?.json()]).toEqual([200, 2])
+    expect(revoked.took).toBeLessThan(ANSWERED_WITHIN)
+    expect(await engine.deadlocks(server)).toBe(before + 1)
+    for (const device of devices) expect((await device.get('/me')).status).toBe(401)
+  }, 60_000)
 })
 
 async function served({ users }: FaultWorld): Promise<number> {
