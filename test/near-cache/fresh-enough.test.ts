@@ -36,10 +36,11 @@ describe.each(feedRigs)('$name', (rig) => {
     })
     const longest = Math.max(0, ...lags)
     row('N0', rig.name, `${lags.length} of 2000 reads stale, for at most ms`, longest)
-    // Redis hands out the news before the answer. PostgreSQL wakes those who listen, who have to get their turn.
-    if (rig.name === 'redis') expect(lags).toEqual([])
+    // Redis hands out the news before the answer, and SQLite is looked at before each read. PostgreSQL wakes those who
+    // listen, and they have to get their turn.
+    if (rig.name !== 'postgres, with pg') expect(lags).toEqual([])
     expect(longest).toBeLessThan(500)
-  })
+  }, 120_000)
 
   test('every process hears of an end once, soon, and with its reason', async () => {
     const ends = isLarge ? 1000 : 100
@@ -61,8 +62,8 @@ describe.each(feedRigs)('$name', (rig) => {
     }
     const [p50, p99] = [quantile(delays, 0.5), quantile(delays, 0.99)]
     row('ended', rig.name, 'from the acknowledged sign-out to the event elsewhere, ms', p50, p99)
-    expect(p99).toBeLessThan(rig.name === 'sqlite' ? 1000 : 500)
-  })
+    expect(p99).toBeLessThan(500)
+  }, 120_000)
 })
 
 describe.each(networkRigs)('$name, behind a network', (rig) => {

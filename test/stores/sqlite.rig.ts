@@ -6,6 +6,7 @@ import type { StoreRig } from './rig.js'
 
 export const rig: StoreRig = {
   name: 'sqlite',
+  hasFeed: true,
   async prepare() {
     const folder = await mkdtemp(join(tmpdir(), 'staykept-'))
     const remove = (): Promise<void> => rm(folder, { recursive: true })
