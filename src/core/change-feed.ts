@@ -68,6 +68,8 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
       giveUp(error)
       return
     }
+    // What was sent while none stood may have missed something, and not every feed says so where it stands at once.
+    onEvent({ type: 'reset' })
     ask()
   }
 

@@ -79,6 +79,9 @@ interface Entry {
 
 /** What an entry costs beside its text, which is there twice: as text and decoded. Measured in `docs/near-cache.md`. */
 const ENTRY_BYTES = 1024
+/** What a client never answers must not pile up here. */
+const MOST_UNDER_WAY = 10_000
+const MOST_OF_A_KEY = 100
 
 export function createNearCache(options: Required<NearCacheOptions>): NearCache {
   const { maxStaleness, maxEntryAge, maxEntries, maxBytes } = options
@@ -112,6 +115,9 @@ export function createNearCache(options: Required<NearCacheOptions>): NearCache 
 
   function issue(key: StoreKey, isWrite: boolean, version: string | undefined): Ticket {
     const ticket = { key, isWrite, version, sentAt: performance.now(), isGood: true }
+    // Some may never be answered.
+    if (tickets.size >= MOST_UNDER_WAY) spoilAll()
+    if ((tickets.get(key)?.length ?? 0) >= MOST_OF_A_KEY) spoil(key)
     const all = tickets.get(key)
     if (all === undefined) tickets.set(key, [ticket])
     else all.push(ticket)
@@ -119,15 +125,32 @@ export function createNearCache(options: Required<NearCacheOptions>): NearCache 
   }
 
   function collect(ticket: Ticket): void {
-    const all = tickets.get(ticket.key) ?? []
+    const all = tickets.get(ticket.key)
+    const place = all?.indexOf(ticket) ?? -1
+    if (all === undefined || place < 0) return
     if (all.length === 1) tickets.delete(ticket.key)
-    else all.splice(all.indexOf(ticket), 1)
+    else all.splice(place, 1)
+  }
+
+  /** What is under way for the key is not kept, but for a write of `version`. */
+  function spoil(key: StoreKey, version?: string): void {
+    const all = tickets.get(key)
+    if (all === undefined) return
+    const good: Ticket[] = []
+    for (const ticket of all) {
+      if (version !== undefined && ticket.version === version) good.push(ticket)
+      else ticket.isGood = false
+    }
+    if (good.length === 0) tickets.delete(key)
+    else tickets.set(key, good)
+  }
+
+  function spoilAll(): void {
+    for (const key of tickets.keys()) spoil(key)
   }
 
   function drop(key: StoreKey, version?: string): void {
-    for (const ticket of tickets.get(key) ?? []) {
-      if (version === undefined || ticket.version !== version) ticket.isGood = false
-    }
+    spoil(key, version)
     const entry = entries.get(key)
     if (entry === undefined || (version !== undefined && entry.record.version === version)) return
     remove(key, entry)
@@ -137,7 +160,10 @@ export function createNearCache(options: Required<NearCacheOptions>): NearCache 
     if (!isProven(performance.now())) return
     const old = entries.get(key)
     if (old !== undefined) remove(key, old)
+    if (typeof record.payload !== 'string') return
     const weight = ENTRY_BYTES + 4 * record.payload.length
+    // It would push out all others, and then itself.
+    if (weight > maxBytes) return
     entries.set(key, { record, stored: undefined, readAt: sentAt, weight, isUsed: false })
     bytes += weight
     makeRoom()
@@ -168,7 +194,10 @@ export function createNearCache(options: Required<NearCacheOptions>): NearCache 
 
     answered(ticket, record) {
       collect(ticket)
+      const entry = entries.get(ticket.key)
       if (ticket.isWrite) drop(ticket.key)
+      // Which of the two is newer nobody knows, and somebody has read this one.
+      else if (entry && record && entry.record.version !== record.version) remove(ticket.key, entry)
       if (record !== undefined && ticket.isGood) keep(ticket, record)
     },
 
@@ -186,7 +215,7 @@ export function createNearCache(options: Required<NearCacheOptions>): NearCache 
       provenAt = NEVER
       entries.clear()
       bytes = 0
-      for (const all of tickets.values()) for (const ticket of all) ticket.isGood = false
+      spoilAll()
     },
 
     proven(at) {

@@ -184,6 +184,7 @@ export function createSessions(
     async close() {
       engine.upkeep.close()
       engine.feed.close()
+      engine.nearCache?.clear()
       engine.breaker.close()
       await engine.touches.settled()
       tombstones.close()

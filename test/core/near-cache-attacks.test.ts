@@ -1,0 +1,211 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createNearCache } from '../../src/core/near-cache.js'
+import { freshen } from '../../src/core/open-visit.js'
+import type { SessionRecord, SessionStore, StoreKey } from '../../src/core/store.js'
+import { memoryStore } from '../../src/stores/memory.js'
+import { gatedStore } from '../../src/testing.js'
+import { heapInUse } from '../heap.js'
+import { feedDouble } from './feed-double.js'
+import { createJar, createProcess, type Data, dataOf, type Process } from './process.js'
+import { idOf, newSession } from './scene.js'
+
+const NEAR = { maxStaleness: 2000, maxEntryAge: 30_000, maxEntries: 1000, maxBytes: 1_000_000 }
+
+/** What a visitor with this cookie gets to see. */
+async function read(process: Process, cookie: string): Promise<Data> {
+  const visitor = await process.request(createJar(cookie))
+  const data = dataOf(visitor.session)
+  await visitor.respond()
+  return data
+}
+
+function set(process: Process, cookie: string, data: Data): Promise<unknown> {
+  return process.handle(createJar(cookie), (session) => Object.assign(session, data))
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date', 'performance'] })
+  vi.spyOn(process, 'emitWarning').mockReturnValue()
+})
+afterEach(() => {
+  vi.useRealTimers()
+  vi.restoreAllMocks()
+})
+
+describe('what was sent while no feed stood', () => {
+  test('is not kept when it is answered after one has proven itself', async () => {
+    const memory = memoryStore()
+    const gate = gatedStore(memory)
+    const far = createProcess(memory)
+    const near = createProcess(gate.store, { nearCache: NEAR })
+    const cookie = await newSession(far, { n: 1 }, 'ada')
+    // The manager reads a record, and has no need of a feed.
+    const revoking = near.manager.revoke(idOf(cookie), { userId: 'bob' })
+    const early = await gate.next('load')
+    await early.go()
+    await set(far, cookie, { n: 2 })
+    // Any other visitor has the feed opened.
+    const other = near.request(createJar(await newSession(far, { other: true })))
+    await (await gate.next('load')).finish()
+    await other
+    await (await gate.next('load', 'reply')).go()
+    expect(await revoking).toBe(false)
+    const reading = near.request(createJar(cookie))
+    const load = await Promise.race([gate.next('load'), reading.then(() => undefined)])
+    await load?.finish()
+    expect(dataOf((await reading).session)).toEqual({ n: 2 })
+  })
+
+  test('is not kept where the feed was given up and opened anew meanwhile', async () => {
+    const memory = memoryStore()
+    const gate = gatedStore(memory)
+    const feed = feedDouble(gate.store)
+    const far = createProcess(memory)
+    const near = createProcess(feed.store, { nearCache: NEAR, storeBudget: 60_000 })
+    const cookie = await newSession(far, { n: 1 })
+    const first = near.request(createJar(cookie))
+    await (await gate.next('load')).finish()
+    await first
+    feed.refusal = new Error('not now')
+    await vi.advanceTimersByTimeAsync(600)
+    const late = near.request(createJar(cookie))
+    await (await gate.next('load')).go()
+    await set(far, cookie, { n: 2 })
+    feed.refusal = undefined
+    await vi.advanceTimersByTimeAsync(2000)
+    await (await gate.next('load', 'reply')).go()
+    await late
+    const reading = near.request(createJar(cookie))
+    const load = await Promise.race([gate.next('load'), reading.then(() => undefined)])
+    await load?.finish()
+    expect(dataOf((await reading).session)).toEqual({ n: 2 })
+  })
+})
+
+describe('reads of one process never go back', () => {
+  test('after a read past a cache that was not proven, and is again by an older question', async () => {
+    const memory = memoryStore()
+    const feed = feedDouble(memory)
+    const far = createProcess(memory)
+    const near = createProcess(feed.store, { nearCache: NEAR })
+    const cookie = await newSession(far, { n: 1 })
+    await read(near, cookie)
+    await vi.advanceTimersByTimeAsync(1)
+    await read(near, cookie)
+    const { engine } = near
+    const at = { steady: performance.now(), wall: Date.now() }
+    feed.pause()
+    await vi.advanceTimersByTimeAsync(1)
+    await set(far, cookie, { n: 2 })
+    engine.nearCache?.proven({ steady: -1e9, wall: -1e9 })
+    expect(await read(near, cookie)).toEqual({ n: 2 })
+    // The answer to a question from before the change.
+    engine.nearCache?.proven(at)
+    expect(await read(near, cookie)).toEqual({ n: 2 })
+  })
+
+  test('after a fresh one that the late news of an own write spoilt', async () => {
+    const memory = memoryStore()
+    const gate = gatedStore(memory)
+    const feed = feedDouble(gate.store)
+    const far = createProcess(memory)
+    const near = createProcess(feed.store, { nearCache: NEAR })
+    const cookie = await newSession(far, { n: 1 })
+    const first = near.request(createJar(cookie))
+    await (await gate.next('load')).finish()
+    const { session, respond } = await first
+    await vi.advanceTimersByTimeAsync(1)
+    feed.pause()
+    session.n = 2
+    const responding = respond()
+    await (await gate.next('update')).finish()
+    await responding
+    const again = await near.request(createJar(cookie))
+    expect(again.session.n).toBe(2)
+    const fresh = freshen(again.visit)
+    const load = await gate.next('load')
+    feed.resume()
+    feed.pause()
+    await set(far, cookie, { n: 3 })
+    await load.finish()
+    await fresh
+    expect(again.session.n).toBe(3)
+    const reading = near.request(createJar(cookie))
+    const next = await Promise.race([gate.next('load'), reading.then(() => undefined)])
+    await next?.finish()
+    expect(dataOf((await reading).session)).toEqual({ n: 3 })
+  })
+})
+
+describe('the near cache itself', () => {
+  const record: SessionRecord = {
+    version: 'v',
+    payload: '1[]\n{}',
+    userId: undefined,
+    lastSeenAt: 0,
+    expiresAt: 9e15,
+    absoluteExpiresAt: 9e15,
+  }
+
+  function proven(options: Partial<typeof NEAR> = {}) {
+    const cache = createNearCache({ ...NEAR, ...options })
+    cache.proven({ steady: performance.now(), wall: Date.now() })
+    return cache
+  }
+
+  test('forgets calls that never answer, at the latest when there are too many', () => {
+    const cache = proven()
+    const before = heapInUse()
+    const lost = cache.reading('lost' as StoreKey)
+    for (let index = 0; index < 50_000; index += 1) cache.reading(`lost-${index}` as StoreKey)
+    expect(heapInUse() - before).toBeLessThan(4_000_000)
+    // What is forgotten is not kept, should it be answered after all.
+    cache.answered(lost, record)
+    expect(cache.size).toBe(0)
+    cache.answered(cache.reading('kept' as StoreKey), record)
+    expect(cache.size).toBe(1)
+  })
+
+  test('forgets calls on one key that never answer, too', () => {
+    const cache = proven()
+    const before = heapInUse()
+    for (let index = 0; index < 25_000; index += 1) {
+      cache.reading('hot' as StoreKey)
+      cache.reading('hot' as StoreKey)
+      cache.writing('warm' as StoreKey, `v${index}`)
+    }
+    expect(heapInUse() - before).toBeLessThan(4_000_000)
+  })
+
+  test('is not emptied by one session that it has no room for', () => {
+    const cache = proven({ maxBytes: 100_000 })
+    for (let index = 0; index < 20; index += 1)
+      cache.answered(cache.reading(`small-${index}` as StoreKey), record)
+    const big = { ...record, payload: `1[]\n{"text":"${'x'.repeat(200_000)}"}` }
+    cache.answered(cache.reading('big' as StoreKey), big)
+    expect(cache.size).toBe(20)
+  })
+
+  test('leaves what is no record to those who say that it is corrupt', async () => {
+    const memory = memoryStore()
+    const odd = { ...record, payload: undefined } as never
+    const store: SessionStore = { ...memory, load: () => odd }
+    const near = createProcess(store, { nearCache: NEAR })
+    const heard: unknown[] = []
+    near.manager.on('corrupt', (event) => heard.push(event))
+    expect(await read(near, await newSession(near, { n: 1 }))).toEqual({ n: 1 })
+    near.engine.nearCache?.clear()
+    expect(heard).toEqual([])
+    const cookie = await newSession(createProcess(memory), { n: 1 })
+    expect(await read(near, cookie)).toEqual({})
+    expect(heard).toHaveLength(1)
+  })
+
+  test('lets go of everything when the sessions are closed', async () => {
+    const near = createProcess(memoryStore(), { nearCache: NEAR })
+    await read(near, await newSession(near, { n: 1 }))
+    expect(near.engine.nearCache?.size).toBe(1)
+    await near.manager.close()
+    expect(near.engine.nearCache?.size).toBe(0)
+  })
+})
