@@ -1,8 +1,10 @@
 import type { Engine } from './engine.js'
+import type { SessionError } from './errors.js'
 import type { Credential } from './identity.js'
 import { equals } from './identity.js'
 import { chain, isPromise } from './maybe.js'
 import { readRecord, type StoredSession } from './record.js'
+import { ended, readOnly, rotated } from './refusals.js'
 import { VisitHost } from './session-host.js'
 import type { MaybePromise, SessionRecord, StoreKey } from './store.js'
 import { isTouchDue, SUPERSEDED_FOR } from './timing.js'
@@ -86,31 +88,42 @@ function beginWithoutStore(
 
 /**
  * Looks at the store where the near cache was good enough so far. What the request changed meanwhile stays, on top of what
- * is there now; a session that has ended is an empty new one.
+ * is there now; a session that has ended is an empty new one, unless something was changed that would be lost with it.
  */
 export function freshen(visit: Visit): MaybePromise<void> {
   const { stored, credential, budget, engine } = visit
   if (!visit.isCached || stored === undefined || credential === undefined) return
+  /** A sign-out that nobody waited for, or a write. */
+  const isOvertaken = (): boolean => !visit.isCached || visit.stored?.id !== stored.id
   const settle = ({ kind, stored: current }: Found): void => {
-    if (!visit.isCached) return
-    visit.isCached = false
+    if (isOvertaken()) return
     if (current !== undefined) visit.rebase(current, stored.text)
-    else visit.leave(kind)
+    else leave(visit, kind, kind === 'superseded' ? rotated() : ended())
   }
   const fail = (error: unknown): void => {
-    beginWithoutStore(visit, [credential], error)
-    visit.isCached = false
-    visit.leave('degraded')
+    if (engine.options.onStoreError !== 'anonymous') throw error
+    if (isOvertaken()) return
+    visit.unseen = [credential]
+    leave(visit, 'degraded', readOnly())
   }
+  let found: MaybePromise<Found>
   try {
-    const found = chain(engine.loads.load(stored.id, engine.now()), (record) =>
+    found = chain(engine.loads.load(stored.id, engine.now()), (record) =>
       judge(engine, credential, record, engine.now()),
     )
-    if (isPromise(found)) return budget.spend(found).then(settle, fail)
-    settle(found)
   } catch (error) {
-    fail(error)
+    return fail(error)
   }
+  return isPromise(found) ? budget.spend(found).then(settle, fail) : settle(found)
+}
+
+function leave(visit: Visit, kind: VisitKind, refusal: SessionError): void {
+  visit.isCached = false
+  const isChanged = visit.hasUnsavedChanges()
+  visit.leave(kind)
+  if (!isChanged) return
+  visit.fail(refusal)
+  throw refusal
 }
 
 /** The distinct credentials among the values; several equal cookies are one. */

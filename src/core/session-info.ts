@@ -1,11 +1,17 @@
 import { type CookieSecret, csrfIdOf, hashSecret } from './identity.js'
+import type { StoredSession } from './record.js'
 import type { SessionInfo } from './session.js'
 import { deadlinesOf } from './timing.js'
 import type { Visit } from './visit.js'
 
 /** What `req.session.info` says at this moment. */
 export function describeSession(visit: Visit): SessionInfo {
-  const { stored, engine } = visit
+  return describeStored(visit, visit.stored)
+}
+
+/** What it says of `stored`, whatever the visit works on by now. */
+export function describeStored(visit: Visit, stored: StoredSession | undefined): SessionInfo {
+  const { engine } = visit
   const now = engine.now()
   const meta = stored?.meta
   const unstored = { secretHash: '', privilege: '', createdAt: now, maxAge: visit.pendingMaxAge }

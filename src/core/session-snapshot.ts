@@ -1,7 +1,7 @@
 import { DecodedData } from './decoded-data.js'
 import type { StoredSession } from './record.js'
 import type { SessionInfo, SessionSnapshot } from './session.js'
-import { describeSession } from './session-info.js'
+import { describeStored } from './session-info.js'
 import type { Visit } from './visit.js'
 
 const NO_DATA = Object.freeze({})
@@ -23,7 +23,7 @@ export class VisitSnapshot implements SessionSnapshot {
   }
 
   get info(): SessionInfo {
-    this.#info ??= describeSession(this.#visit)
+    this.#info ??= describeStored(this.#visit, this.#stored)
     return this.#info
   }
 

@@ -1,13 +1,14 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createNearCache } from '../../src/core/near-cache.js'
 import { freshen } from '../../src/core/open-visit.js'
+import { VisitSnapshot } from '../../src/core/session-snapshot.js'
 import type { SessionRecord, SessionStore, StoreKey } from '../../src/core/store.js'
 import { memoryStore } from '../../src/stores/memory.js'
-import { gatedStore } from '../../src/testing.js'
+import { faultyStore, gatedStore } from '../../src/testing.js'
 import { heapInUse } from '../heap.js'
 import { feedDouble } from './feed-double.js'
-import { createJar, createProcess, type Data, dataOf, type Process } from './process.js'
-import { idOf, newSession } from './scene.js'
+import { codeOf, createJar, createProcess, type Data, dataOf, type Process } from './process.js'
+import { idOf, newSession, stored } from './scene.js'
 
 const NEAR = { maxStaleness: 2000, maxEntryAge: 30_000, maxEntries: 1000, maxBytes: 1_000_000 }
 
@@ -207,5 +208,98 @@ describe('the near cache itself', () => {
     expect(near.engine.nearCache?.size).toBe(1)
     await near.manager.close()
     expect(near.engine.nearCache?.size).toBe(0)
+  })
+})
+
+describe('a snapshot', () => {
+  test('is of one moment, also where the session is another by the time that it is read', async () => {
+    const near = createProcess(memoryStore(), { nearCache: NEAR })
+    const cookie = await newSession(near, { n: 1 }, 'ada')
+    const { visit, session } = await near.request(createJar(cookie))
+    const snapshot = new VisitSnapshot(visit)
+    await session.signOut()
+    expect(snapshot.data).toEqual({ n: 1 })
+    expect(snapshot.info).toMatchObject({ userId: 'ada', isNew: false })
+    const visitor = await near.request()
+    const before = new VisitSnapshot(visitor.visit)
+    await visitor.session.signIn('bob', { data: { n: 2 } })
+    expect(before.data).toEqual({})
+    expect(before.info).toMatchObject({ userId: undefined, isNew: true })
+  })
+})
+
+describe('asking for a session fresh', () => {
+  async function setUp(options = {}) {
+    const memory = memoryStore()
+    const faulty = faultyStore(memory)
+    const gate = gatedStore(faulty.store)
+    const feed = feedDouble(gate.store)
+    const far = createProcess(memory)
+    const near = createProcess(feed.store, { nearCache: NEAR, ...options })
+    const cookie = await newSession(far, { n: 1 }, 'ada')
+    const warm = near.request(createJar(cookie))
+    await (await gate.next('load')).finish()
+    await warm
+    feed.pause()
+    const jar = createJar(cookie)
+    const { visit, session, respond } = await near.request(jar)
+    expect(session.n).toBe(1)
+    return { memory, faulty, gate, far, near, cookie, jar, visit, session, respond }
+  }
+
+  test('brings nothing back that the same request has signed out meanwhile', async () => {
+    const { memory, gate, cookie, jar, visit, session, respond } = await setUp()
+    const asking = freshen(visit)
+    await (await gate.next('load')).go()
+    const leaving = session.signOut()
+    await (await gate.next('delete')).finish()
+    await leaving
+    await (await gate.next('load', 'reply')).go()
+    await asking
+    expect(visit.stored).toBe(undefined)
+    expect(dataOf(visit.open())).toEqual({})
+    await respond()
+    expect(jar.cookie).toBe(undefined)
+    expect(await stored(memory, cookie)).toBe(undefined)
+  })
+
+  test('does not take back the cookie of a sign-out when the store fails', async () => {
+    const { faulty, gate, jar, visit, session, respond } = await setUp({
+      onStoreError: 'anonymous',
+    })
+    const asking = codeOf(Promise.resolve(freshen(visit)))
+    const load = await gate.next('load')
+    const leaving = session.signOut()
+    await (await gate.next('delete')).finish()
+    await leaving
+    faulty.fail()
+    await load.finish()
+    await vi.advanceTimersByTimeAsync(200)
+    await (await gate.next('load')).finish()
+    expect(await asking).toBe('ok')
+    await respond()
+    expect(jar.cookie).toBe(undefined)
+  })
+
+  test('drops no change in silence where the session has ended', async () => {
+    const { gate, far, cookie, visit, session, respond } = await setUp()
+    session.n = 2
+    await far.manager.revoke(idOf(cookie))
+    const asking = codeOf(Promise.resolve(freshen(visit)))
+    await (await gate.next('load')).finish()
+    expect(await asking).toBe('ERR_SESSION_ENDED')
+    expect(await codeOf(respond())).toBe('ERR_SESSION_ENDED')
+  })
+
+  test('drops no change in silence where the store fails', async () => {
+    const { faulty, gate, visit, session, respond } = await setUp({ onStoreError: 'anonymous' })
+    session.n = 2
+    faulty.fail()
+    const asking = codeOf(Promise.resolve(freshen(visit)))
+    await (await gate.next('load')).finish()
+    await vi.advanceTimersByTimeAsync(200)
+    await (await gate.next('load')).finish()
+    expect(await asking).toBe('ERR_SESSION_READ_ONLY')
+    expect(await codeOf(respond())).toBe('ERR_SESSION_READ_ONLY')
   })
 })
