@@ -79,6 +79,9 @@ const NEAR_CACHE: readonly Row[] = [
   ["maxStaleness: '2s'", { secret, nearCache: { maxStaleness: '2s' } }, "at least 100, not '2s'"],
   ['maxEntries: 0', { secret, nearCache: { maxEntries: 0 } }, 'maxEntries', 'at least 1, not 0'],
   ['maxBytes: NaN', { secret, nearCache: { maxBytes: Number.NaN } }, 'maxBytes', 'not NaN'],
+  ['maxBytes: 32', { secret, nearCache: { maxBytes: 32 } }, 'maxBytes', 'at least 65536, not 32'],
+  ['maxEntryAge: 30', { secret, nearCache: { maxEntryAge: 30 } }, 'at least 1000, not 30'],
+  ['nearCache.toString', { secret, nearCache: { toString: 1 } }, 'no option "toString"'],
   ['cache', { secret, cache: true }, 'Did you mean nearCache?'],
   [
     'a store without a feed',

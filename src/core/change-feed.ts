@@ -32,15 +32,20 @@ export interface FeedTurn {
 
 /** A question that is not answered for so long means that the connection is dead. */
 const PATIENCE = 2000
+/** One that is made anew is given longer: where the feed cannot work, the store finds out why, and says so. */
+const FIRST_PATIENCE = 4000
 const FIRST_PAUSE = 500
 const LONGEST_PAUSE = 30_000
 
 export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
-  const { store, interval, onEvent, onProof, onTurn } = options
+  const { store, interval: step, onEvent, onProof, onTurn } = options
   let feed: StoreFeed | undefined
   /** Grows with every opening and every reset: what was asked before proves nothing afterwards. */
   let era = 0
-  let askedAt: number | undefined
+  let isAsked = false
+  /** For how long, counted in steps: a process that was busy all the while finds the answer after one. */
+  let waited = 0
+  let patience = FIRST_PATIENCE
   let pause = FIRST_PAUSE
   let isAlive: boolean | undefined
   let isClosed = false
@@ -50,7 +55,8 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
   function open(): void {
     if (isClosed) return
     era += 1
-    askedAt = undefined
+    isAsked = false
+    patience = FIRST_PATIENCE
     let isCurrent = true
     try {
       const opened = store.watch?.((event) => {
@@ -76,7 +82,8 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
   function hear(event: StoreEvent): void {
     if (event.type === 'reset') {
       era += 1
-      askedAt = undefined
+      isAsked = false
+      patience = FIRST_PATIENCE
       later(0)
     }
     onEvent(event)
@@ -85,10 +92,12 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
   function ask(): void {
     const at = { steady: performance.now(), wall: Date.now() }
     const mine = era
-    askedAt = at.steady
+    isAsked = true
+    waited = 0
     const answered = (): void => {
       if (mine !== era) return
-      askedAt = undefined
+      isAsked = false
+      patience = PATIENCE
       pause = FIRST_PAUSE
       onProof(at)
       turn({ isAlive: true })
@@ -104,13 +113,14 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
     } catch (error) {
       refused(error)
     }
-    if (mine === era && feed !== undefined) later(interval)
+    if (mine === era && feed !== undefined) later(step)
   }
 
   function beat(): void {
-    if (askedAt === undefined) ask()
-    else if (performance.now() - askedAt >= PATIENCE) giveUp(silence(store.name))
-    else later(Math.min(interval, PATIENCE / 4))
+    waited += step
+    if (!isAsked) ask()
+    else if (waited >= patience) giveUp(silence(store.name))
+    else later(step)
   }
 
   /** Opens it anew after a while, a longer one each time. */

@@ -6,6 +6,17 @@ export interface Ends {
   announce(id: StoreKey, reason: EndReason | undefined): void
 }
 
+/** What a feed tells may come from whoever is allowed to speak on its channel. */
+const KEY = /^[\w-]{22}$/
+const REASONS: Readonly<Record<EndReason, true>> = {
+  destroy: true,
+  regenerate: true,
+  revoke: true,
+  revokeByUser: true,
+  signIn: true,
+  signOut: true,
+}
+
 /** More than end between the answer of the store and its feed. */
 const REMEMBERED = 10_000
 
@@ -14,13 +25,15 @@ export function createEnds(events: EventHub): Ends {
   let old = new Set<StoreKey>()
   return {
     announce(id, reason) {
-      if (young.has(id) || old.has(id)) return
+      if (!KEY.test(id) || young.has(id) || old.has(id)) return
       if (young.size >= REMEMBERED) {
         old = young
         young = new Set()
       }
       young.add(id)
-      events.emit('ended', { id, reason })
+      // One that a later release has is none here.
+      const isKnown = reason !== undefined && Object.hasOwn(REASONS, reason)
+      events.emit('ended', { id, reason: isKnown ? reason : undefined })
     },
   }
 }

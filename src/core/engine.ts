@@ -67,7 +67,10 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
   const ends = createEnds(events)
   const feed = createChangeFeed({
     store,
-    interval: options.nearCache ? options.nearCache.maxStaleness / 4 : LISTENING_INTERVAL,
+    interval: Math.min(
+      (options.nearCache?.maxStaleness ?? Number.POSITIVE_INFINITY) / 4,
+      LONGEST_INTERVAL,
+    ),
     onEvent(event) {
       if (event.type === 'reset') nearCache?.clear()
       else nearCache?.drop(event.key, event.type === 'changed' ? event.version : undefined)
@@ -126,8 +129,8 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
   }
 }
 
-/** Where nobody reads by the feed, and it only tells of ends. */
-const LISTENING_INTERVAL = 1000
+/** Also where nobody reads by the feed, or may be long behind it: ends are told, too. */
+const LONGEST_INTERVAL = 1000
 
 function feedIsDown(store: string, error: unknown): string {
   const why = error instanceof Error ? error.message : String(error)

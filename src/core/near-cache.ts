@@ -47,7 +47,7 @@ export interface Instant {
 export interface NearCacheOptions {
   /**
    * How old, in milliseconds, what the cache serves may be when the feed falls silent. The feed is asked four times in
-   * this span whether it is alive. Default 2000.
+   * this span whether it is alive, and once a second at least. Default 2000.
    */
   readonly maxStaleness?: number
   /** How long an entry is served before it is read again, in milliseconds. Default 30,000. */

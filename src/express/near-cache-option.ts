@@ -9,8 +9,15 @@ const DEFAULTS: Required<NearCacheOptions> = {
   maxBytes: 32 * 1024 * 1024,
 }
 
-/** With a shorter one the feed would be asked more often than a network answers. */
-const LEAST: Readonly<Record<string, number>> = { maxStaleness: 100 }
+/**
+ * With a shorter `maxStaleness` the feed would be asked more often than a network answers; with less of the others, seconds
+ * or megabytes were meant.
+ */
+const LEAST: Readonly<Record<string, number>> = {
+  maxStaleness: 100,
+  maxEntryAge: 1000,
+  maxBytes: 65_536,
+}
 
 export function resolveNearCache(
   value: unknown,
@@ -25,7 +32,7 @@ export function resolveNearCache(
   const given = value === true ? {} : (value as Record<string, unknown>)
   const resolved: Record<string, number> = { ...DEFAULTS }
   for (const [name, one] of Object.entries(given)) {
-    if (!(name in DEFAULTS)) {
+    if (!Object.hasOwn(DEFAULTS, name)) {
       throw new TypeError(
         `nearCache has no option "${name}": it takes ${Object.keys(DEFAULTS).join(', ')}`,
       )

@@ -64,9 +64,13 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
     records.set(key, record)
   }
 
-  function remove(key: StoreKey, record: SessionRecord, reason?: EndReason): void {
+  function remove(key: StoreKey, record: SessionRecord): void {
     records.delete(key)
     leaveIndex(key, record)
+  }
+
+  function end(key: StoreKey, record: SessionRecord, reason?: EndReason): void {
+    remove(key, record)
     tell({ type: 'ended', key, reason })
   }
 
@@ -105,7 +109,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
     if (isFull()) throw full(maxEntries, maxBytes)
     for (const victim of anonymous) {
       if (!isTooMuch(0, 0)) return
-      if (victim !== key) remove(victim, records.get(victim) as SessionRecord)
+      if (victim !== key) end(victim, records.get(victim) as SessionRecord)
     }
   }
 
@@ -184,7 +188,8 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
     delete(key, now, reason) {
       const record = records.get(key)
       if (record === undefined) return false
-      remove(key, record, reason)
+      if (record.expiresAt > now) end(key, record, reason)
+      else remove(key, record)
       return record.expiresAt > now
     },
 
@@ -210,7 +215,7 @@ export function memoryStore(options: MemoryStoreOptions = {}): SessionStore {
       for (const key of byUser.get(userId) ?? []) {
         const record = find(key, now)
         if (record === undefined || staying.has(key)) continue
-        remove(key, record, 'revokeByUser')
+        end(key, record, 'revokeByUser')
         ended.push(key)
       }
       return ended

@@ -303,3 +303,105 @@ describe('asking for a session fresh', () => {
     expect(await codeOf(respond())).toBe('ERR_SESSION_READ_ONLY')
   })
 })
+
+describe('a feed', () => {
+  test('is not given up because the process was busy when the answer came', async () => {
+    const feed = feedDouble(memoryStore())
+    const near = createProcess(feed.store, { nearCache: NEAR })
+    const turns: boolean[] = []
+    near.manager.on('feed', ({ isAlive }) => turns.push(isAlive))
+    await read(near, await newSession(near, { n: 1 }))
+    await vi.advanceTimersByTimeAsync(1)
+    feed.pause()
+    await vi.advanceTimersByTimeAsync(600)
+    const now = performance.now.bind(performance)
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + 5000)
+    // Timers come first after a pause of the whole process.
+    await vi.advanceTimersByTimeAsync(500)
+    feed.resume()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(turns).toEqual([true])
+    expect(feed.opened).toBe(1)
+    await near.manager.close()
+  })
+
+  test('that takes its time to say why it cannot work is heard out', async () => {
+    const memory = memoryStore()
+    const store: SessionStore = {
+      ...memory,
+      watch: () => ({
+        check: () =>
+          new Promise((_, reject) => setTimeout(reject, 2500, new Error('a pooler swallows it'))),
+        stop() {},
+      }),
+    }
+    const near = createProcess(store, { nearCache: NEAR })
+    const warnings: string[] = []
+    near.manager.on('warning', ({ message }) => warnings.push(message))
+    await read(near, await newSession(near, { n: 1 }))
+    await vi.advanceTimersByTimeAsync(3000)
+    expect(warnings).toEqual([expect.stringContaining('a pooler swallows it')])
+    await near.manager.close()
+  })
+
+  test('is asked about once a second, however stale a read may be', async () => {
+    const memory = memoryStore()
+    let checks = 0
+    const store: SessionStore = {
+      ...memory,
+      watch(listener) {
+        const feed = memory.watch?.(listener)
+        return {
+          async check() {
+            checks += 1
+          },
+          stop: () => feed?.stop(),
+        }
+      },
+    }
+    const near = createProcess(store, { nearCache: { ...NEAR, maxStaleness: 1e12 } })
+    await read(near, await newSession(near, { n: 1 }))
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(checks).toBeGreaterThan(8)
+    expect(checks).toBeLessThan(13)
+    await near.manager.close()
+  })
+})
+
+describe('an end', () => {
+  test('that is told of what is no session, or with no reason of ours, is not passed on as it came', async () => {
+    const memory = memoryStore()
+    let tell = (_event: unknown): void => {}
+    const store: SessionStore = {
+      ...memory,
+      watch(listener) {
+        tell = listener as typeof tell
+        return { check() {}, stop() {} }
+      },
+    }
+    const { manager } = createProcess(store)
+    const heard: unknown[] = []
+    manager.on('ended', (event) => heard.push(event))
+    const id = 'A'.repeat(22)
+    for (const key of ['', `${id}\n`, `${id}${id}`, '<img src=x>', 'x'.repeat(8000)]) {
+      tell({ type: 'ended', key, reason: 'revoke' })
+    }
+    expect(heard).toEqual([])
+    tell({ type: 'ended', key: id, reason: '<script>' })
+    expect(heard).toEqual([{ id, reason: undefined }])
+    await manager.close()
+  })
+
+  test('is none that a session expired, whether it is pruned or deleted then', async () => {
+    const store = memoryStore()
+    const process = createProcess(store)
+    const heard: unknown[] = []
+    process.manager.on('ended', (event) => heard.push(event))
+    const cookies = [await newSession(process, { n: 1 }), await newSession(process, { n: 2 })]
+    await vi.advanceTimersByTimeAsync(45 * 60_000)
+    expect(store.delete(idOf(cookies[0] as string), Date.now())).toBe(false)
+    expect(store.deleteExpired?.(10, Date.now())).toBe(1)
+    expect(heard).toEqual([])
+    await process.manager.close()
+  })
+})
