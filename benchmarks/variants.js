@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import expressSession from 'express-session'
 import { session } from 'staykept'
+import { feedAlive } from './feed-alive.js'
 
 const secret = 'a secret of more than thirty-two characters'
 const maxAge = 30 * 60_000
@@ -134,11 +135,7 @@ async function nearCache(look) {
   const store = redisStore({ client: await openRedis(), prefix: NEAR_PREFIX })
   const variant = staykept(store, { nearCache: true })
   const sessions = variant.middleware
-  // Begins with the first session.
-  const isAlive = new Promise((resolve, reject) => {
-    sessions.on('feed', (turn) => (turn.isAlive ? resolve() : reject(turn.error)))
-  })
-  return { ...variant, look: (req) => look(req, sessions), isAlive }
+  return { ...variant, look: (req) => look(req, sessions), isAlive: feedAlive(sessions) }
 }
 
 /** As its documentation advises: the two options off, and `regenerate` at sign-in. */
@@ -170,7 +167,7 @@ function signInNowhere(_req, _data, done) {
   queueMicrotask(done)
 }
 
-async function openSqlite(folder) {
+export async function openSqlite(folder) {
   const { default: Database } = await import('libsql')
   const database = new Database(join(folder, 'sessions.db'))
   database.exec('PRAGMA journal_mode = WAL')
@@ -178,7 +175,7 @@ async function openSqlite(folder) {
   return database
 }
 
-async function openRedis(options = {}) {
+export async function openRedis(options = {}) {
   const { createClient } = await import('redis')
   return createClient({ url: `redis://127.0.0.1:${process.env.REDIS_PORT}`, ...options }).connect()
 }
@@ -188,7 +185,7 @@ async function connectRedis(client) {
   return incumbent(new RedisStore({ client }))
 }
 
-async function openPostgres() {
+export async function openPostgres() {
   const { default: pg } = await import('pg')
   const port = Number(process.env.POSTGRES_PORT)
   return new pg.Pool({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres', max: POOL })
