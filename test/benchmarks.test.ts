@@ -4,6 +4,7 @@ import { session } from 'staykept'
 import { memoryStore } from 'staykept/memory'
 import { describe, expect, test } from 'vitest'
 import { check, checkHit } from '../benchmarks/checks.js'
+import { simulate } from '../benchmarks/feed-simulation.js'
 import { dist } from './dist.js'
 import { type RunResult, root, run } from './run.js'
 import { SECRET } from './worlds.js'
@@ -98,6 +99,41 @@ describe('a near cache that does not answer by itself is not timed', () => {
   test('one that waits for anything', async () => {
     const wrong = checkHit({ ...reading, middleware: (_req, _res, next) => setImmediate(next) }, '')
     await expect(wrong).rejects.toThrow('is read without waiting')
+  })
+})
+
+test('how soon another process hears of a sign-out is printed, and that it heard of all', async () => {
+  await dist()
+  const ended = join(root, 'benchmarks/ended.js')
+  const { code, stdout } = await run(process.execPath, [ended, 'sqlite', '20'])
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/^\| sqlite \| 20 \| 20 \| -?[\d.]+ \|/m)
+})
+
+describe('the simulation of the feed gives what can be reckoned', () => {
+  const size = { sessions: 400, perSession: 2, warmUp: 100, seconds: 400 }
+
+  /** An entry lives until the next change, or its age; then the next request that does not change it makes a new one. */
+  function reckoned(requestsPerSecond: number): number {
+    const changes = 2 * 0.1
+    const life = (1 - Math.exp(-30 * changes)) / changes
+    const made = requestsPerSecond * 0.9
+    return (made * life) / (1 + made * life)
+  }
+
+  test.each([
+    [4, false, reckoned(2 / 4)],
+    [4, true, reckoned(2)],
+    [32, false, reckoned(2 / 32)],
+  ])('of %i processes, sticky: %s', (processes, isSticky, hitRatio) => {
+    const found = simulate({ ...size, processes, isSticky, writeShare: 0.1 })
+    expect(Math.abs(found.hitRatio - hitRatio)).toBeLessThan(0.01)
+    expect(found.toldPerSecond / (400 * 2 * 0.1)).toBeCloseTo(1, 1)
+  })
+
+  test('every touch is told, and nothing else where nobody changes anything', () => {
+    const found = simulate({ ...size, processes: 2, writeShare: 0, touchEvery: 50 })
+    expect(found.toldPerSecond / (400 / 50)).toBeCloseTo(1, 1)
   })
 })
 
