@@ -51,11 +51,12 @@ test.for([
   },
 )
 
-test('one device signs out the other, which notices at its next click', async (context) => {
+test('without JavaScript, one device signs out the other, which notices at its next click', async (context) => {
   const shop = await openTestShop()
   const chromium = await openChromium(context)
-  const laptop = await device(chromium, shop.url)
+  const laptop = await device(chromium, shop.url, { javaScriptEnabled: false })
   const phone = await device(chromium, shop.url, {
+    javaScriptEnabled: false,
     userAgent: PHONE,
     viewport: { width: 360, height: 740 },
   })

@@ -32,7 +32,8 @@ test('no page has a serious finding of axe, in light or dark, and none moves whi
     findings.push(...(await problemsOf(page)))
   }
 
-  for (const path of ['/', '/products/evening-light', '/cart', '/nowhere', '/signed-out']) {
+  const left = '/sign-in?ended=revokeByUser&return=%2Forders'
+  for (const path of ['/', '/products/evening-light', '/cart', '/nowhere', '/signed-out', left]) {
     await look(path)
   }
   for (const [path, send] of [
@@ -101,21 +102,21 @@ test('no page has a serious finding of axe, in light or dark, and none moves whi
 test('nothing is wider than the window, from 320 to 1440 pixels', async (context) => {
   const shop = await openTestShop()
   const page = await device(await openChromium(context), shop.url)
+  async function measure(path: string): Promise<void> {
+    await page.goto(path)
+    for (const width of [320, 360, 768, 1440]) {
+      await page.setViewportSize({ width, height: 800 })
+      const wide = await page.evaluate('document.documentElement.scrollWidth')
+      expect(wide, `${path} at ${width}`).toBe(width)
+    }
+  }
+  await measure('/sign-in?ended=revokeByUser')
   await goToReview(page)
   await page.getByRole('button', { name: 'Place the order' }).click()
   await page.waitForURL('**/orders/*')
   const { pathname } = new URL(page.url())
   await goToReview(page, 'moon-jar', { isSignedIn: true })
-  for (const path of [...PATHS, pathname]) {
-    await page.goto(path)
-    for (const width of [320, 360, 768, 1440]) {
-      await page.setViewportSize({ width, height: 800 })
-      expect(
-        await page.evaluate('document.documentElement.scrollWidth'),
-        `${path} at ${width}`,
-      ).toBe(width)
-    }
-  }
+  for (const path of [...PATHS, pathname]) await measure(path)
 })
 
 test('the longest words without a space make no page wider', async (context) => {

@@ -225,7 +225,7 @@ test('the start says where the shop is and its sessions are, and in development 
   const dataDir = scratch()
   const development = await startServer(dataDir)
   expect(development.printed()).toMatch(
-    /open at http:\/\/localhost:\d+\nSessions are kept in (.*)\n.*\n.*robin@stillware\.example/,
+    /open at http:\/\/localhost:\d+\nSessions are kept in (.*)\nNear cache: off.*\n.*\n.*robin@stillware\.example/,
   )
   expect(development.printed()).toContain(
     `Sessions are kept in SQLite, in ${join(dataDir, 'sessions.db')}\n`,

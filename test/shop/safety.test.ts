@@ -219,8 +219,9 @@ test('each page has a nonce of its own, and only its own script and style sheet 
     seen.add(nonce!)
     expect(text.match(/<script[^>]*>/g), path).toEqual([
       `<script type="module" src="/shop.js" nonce="${nonce}">`,
+      `<script type="module" src="/live.js" nonce="${nonce}">`,
     ])
-    expect(text.split(nonce!).length - 1, path).toBe(2)
+    expect(text.split(nonce!).length - 1, path).toBe(3)
     expect(text, path).not.toMatch(/<style|\sstyle=|\son\w+=/)
   }
   expect(seen.size).toBe(paths.length)

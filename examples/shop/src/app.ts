@@ -22,18 +22,24 @@ import { cart } from './routes/cart.js'
 import { artwork, catalogue } from './routes/catalogue.js'
 import { checkout, finishedCheckouts } from './routes/checkout.js'
 import { devices } from './routes/devices.js'
+import { events } from './routes/events.js'
 import { health } from './routes/health.js'
 import { orderHistory } from './routes/orders.js'
 import { password } from './routes/password.js'
 import { profile } from './routes/profile.js'
-import { openSessions } from './sessions.js'
+import { type NearCache, openSessions } from './sessions.js'
+import { streamTickets } from './stream-tickets.js'
+import { openStreams } from './streams.js'
 import { receivePicture } from './uploads.js'
 import { signedInOnly, visitor } from './visitor.js'
 
 export interface Shop {
   readonly app: Express
   readonly sessions: Sessions
-  /** Says "not ready" from now on. */
+  readonly nearCache: NearCache
+  /** Whether this process hears what others change in the store. */
+  readonly hasFeed: boolean
+  /** Says "not ready" from now on, and lets go of the pages that listen. */
   drain(): void
   /** Lets go of the databases, also where one does not answer. */
   close(): Promise<void>
@@ -46,9 +52,14 @@ export async function openShop(config: Config, clock: Clock = Date): Promise<Sho
   const accounts = openAccounts(db, { demo: config.demoAccount })
   const avatars = openAvatars(db)
   const orders = openOrders(db)
-  const { sessions, close } = await openSessions(config, clock, storeTrouble(log))
+  const opened = await openSessions(config, clock, storeTrouble(log))
+  const { sessions, nearCache, hasFeed } = opened
   logOutages(log, sessions)
   const tokens = formTokens(config.secrets)
+  const tickets = streamTickets(config.secrets)
+  // Without a feed, what other processes end is found out by asking.
+  const recheckAfter = hasFeed ? 5 * 60_000 : 30_000
+  const streams = openStreams({ sessions, clock, recheckAfter })
   let draining = false
 
   const app = express()
@@ -66,12 +77,16 @@ export async function openShop(config: Config, clock: Clock = Date): Promise<Sho
   app.use('/fonts', fonts('figtree'), fonts('fraunces'))
   app.use(artwork())
   app.use(health({ db, sessions, draining: () => draining }))
+  app.use(events(streams, tickets))
 
   app.use('/api', allowedOriginsOnly(config.allowedOrigins))
   app.use(sameOriginOnly(config.allowedOrigins))
   app.use(sessions)
+  // What a near cache shows may be a moment old. Where that would be too much, the store is asked.
+  app.use(['/admin', '/checkout/review', '/confirm', '/password', '/sign-in'], sessions.fresh)
   app.use(visitor(accounts))
   app.use(tokens.issue())
+  app.use(tickets.issue())
   app.use('/api', express.json({ limit: '20kb' }))
   app.use(express.urlencoded({ extended: false, limit: '20kb', parameterLimit: 50 }))
   app.post('/profile/avatar', signedInOnly(), uploadLimit(), receivePicture('avatar'))
@@ -95,11 +110,15 @@ export async function openShop(config: Config, clock: Clock = Date): Promise<Sho
   return {
     app,
     sessions,
+    nearCache,
+    hasFeed,
     drain() {
       draining = true
+      streams.close()
     },
     async close() {
-      await close()
+      streams.close()
+      await opened.close()
       db.close()
     },
   }

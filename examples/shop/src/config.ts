@@ -16,6 +16,8 @@ export interface Config {
   /** How many proxies stand in front, or which addresses they have. */
   readonly trustProxy: false | number | string
   readonly sessionStore: SessionPlace
+  /** Whether reads are answered from memory, where the store has a change feed. */
+  readonly nearCache: boolean
   /** Other sites whose scripts may use `/api` with the visitor's session. */
   readonly allowedOrigins: readonly string[]
   readonly demoAccount: boolean
@@ -33,6 +35,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
     secrets: readSecrets(env.SESSION_SECRET, production, dataDir),
     trustProxy: readTrustProxy(env.TRUST_PROXY),
     sessionStore: readSessionStore(env, dataDir),
+    nearCache: readNearCache(env.NEAR_CACHE),
     allowedOrigins: readOrigins(env.ALLOWED_ORIGINS),
     demoAccount: readDemoAccount(env.DEMO_ACCOUNT, production),
     logLevel: env.LOG_LEVEL || 'warn',
@@ -87,6 +90,11 @@ function readTrustProxy(value = ''): false | number | string {
   throw configError(
     'TRUST_PROXY must say how many proxies stand in front (TRUST_PROXY=1) or which (TRUST_PROXY=loopback).',
   )
+}
+
+function readNearCache(value = ''): boolean {
+  if (/^(on|off)?$/.test(value)) return value === 'on'
+  throw configError(`NEAR_CACHE is "on" or "off"; it is "${value}".`)
 }
 
 function readOrigins(value = ''): string[] {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { DEMO, DEMO_ADMIN } from './accounts.js'
-import { openShop } from './app.js'
+import { openShop, type Shop } from './app.js'
 import { answerBrokenRequests } from './broken-requests.js'
 import { type Config, readConfig } from './config.js'
 import { configError } from './config-error.js'
@@ -10,6 +10,12 @@ import { drainable } from './drain.js'
 
 /** Platforms kill 10 s after SIGTERM at the earliest. */
 const DRAIN_DEADLINE = 8_000
+
+const NEAR_CACHE: Readonly<Record<Shop['nearCache'], string>> = {
+  on: 'on, reads are answered from memory',
+  off: 'off, NEAR_CACHE=on switches it on',
+  impossible: 'off, although NEAR_CACHE=on: it needs a store with a change feed',
+}
 
 try {
   await start(readConfig(process.env))
@@ -33,7 +39,7 @@ async function start(config: Config): Promise<void> {
       `Port ${config.port} is taken. Choose another: PORT=${config.port + 1} npm start`,
     )
   })
-  welcome(config, (server.address() as AddressInfo).port)
+  welcome(config, shop, (server.address() as AddressInfo).port)
 
   async function stop(): Promise<void> {
     shop.drain()
@@ -45,11 +51,17 @@ async function start(config: Config): Promise<void> {
   process.once('SIGINT', stop)
 }
 
-function welcome({ demoAccount, sessionStore }: Config, port: number): void {
+function welcome({ demoAccount, sessionStore }: Config, shop: Shop, port: number): void {
   const lines = [
     `Stillware is open at http://localhost:${port}`,
     `Sessions are kept in ${sessionStore.name}`,
+    `Near cache: ${NEAR_CACHE[shop.nearCache]}`,
   ]
+  if (!shop.hasFeed) {
+    lines.push(
+      'This store tells nobody of changes: what another process signs out is noticed within 30 seconds',
+    )
+  }
   if (demoAccount) {
     lines.push(
       'Demo accounts, in development only:',

@@ -30,29 +30,39 @@ export interface Flash {
   readonly text: string
 }
 
+/** `impossible`: it was asked for, and the store has no change feed. */
+export type NearCache = 'on' | 'off' | 'impossible'
+
 export interface OpenedSessions {
   readonly sessions: Sessions
+  readonly nearCache: NearCache
+  /** Whether the store tells this process what others change. */
+  readonly hasFeed: boolean
   /** Ends also while the store does not answer. */
   close(): Promise<void>
 }
 
 /** Who is signed in is not kept here: the library binds the user itself, and the account is read on each request. */
 export async function openSessions(
-  { secrets, sessionStore }: Config,
+  { secrets, sessionStore, nearCache }: Config,
   clock: Clock,
   onTrouble: (error: unknown) => void,
 ): Promise<OpenedSessions> {
   const { store, close } = await sessionStore.open(onTrouble)
+  const hasFeed = store.watch !== undefined
   const sessions = session({
     secret: secrets,
     store,
     cookie: { maxAge: 2 * DAY },
     absoluteTimeout: 14 * DAY,
     devices: true,
+    nearCache: nearCache && hasFeed,
     clock,
   })
   return {
     sessions,
+    nearCache: !nearCache ? 'off' : hasFeed ? 'on' : 'impossible',
+    hasFeed,
     async close() {
       await sessions.close().catch(onTrouble)
       await close?.()

@@ -13,6 +13,8 @@ declare global {
       account?: Account
       /** A fresh form token of this session. */
       csrf?: () => string
+      /** Opens the stream that tells a page of the end of this session. */
+      ticket?: () => string
       path?: string
       /** Lets this page's script and style sheet in: see `headers.ts`. */
       nonce?: string

@@ -10,6 +10,7 @@ import { registerLimit, signInLimits } from '../limits.js'
 import type { Orders } from '../orders.js'
 import { safeReturnPath } from '../return-path.js'
 import { kept, REMEMBERED } from '../sessions.js'
+import { endedBecause } from '../sign-out-reasons.js'
 import { accountOf, forgetPages, showPage, signedInOnly } from '../visitor.js'
 
 export function account(
@@ -48,12 +49,14 @@ export function account(
   router.get('/sign-in', async (req, res) => {
     const returnTo = safeReturnPath(req.query.return)
     if (res.locals.account) return res.redirect(303, returnTo)
+    const ended = endedBecause(req.query.ended)
     const reason = req.query.registered ? 'registered' : req.query.return ? 'asked' : undefined
     await showPage(req, res, 'sign-in', {
       title: 'Sign in',
       problems: {},
       form: { returnTo },
       reason,
+      ended,
     })
   })
 

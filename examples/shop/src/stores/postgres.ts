@@ -19,7 +19,7 @@ export function postgres(text: string): SessionPlace {
       const pool = new Pool(settings)
       // Without a listener, an idle connection that breaks would end the process.
       pool.on('error', onTrouble)
-      return { store: postgresStore({ pool }), close: () => endsSoon(pool.end()) }
+      return { store: postgresStore({ pool, feed: true }), close: () => endsSoon(pool.end()) }
     },
   }
 }
