@@ -4,7 +4,7 @@ import type { MaybePromise } from '../core/store.js'
 import { type Curtain, drawCurtain, refuseHeaders } from './curtain.js'
 import { rememberDrain, sayDrain } from './drain.js'
 import { cut, keepOut } from './failure.js'
-import { type Gate, type Method, type Methods, putGates, takeGatesAway } from './gates.js'
+import { type Gate, type Method, type Methods, makeRoom, putGates, takeGatesAway } from './gates.js'
 import {
   addHeaders,
   type CookieHeaders,
@@ -57,6 +57,7 @@ export class Hold implements Gate {
   constructor(res: ServerResponse, hooks: HoldHooks) {
     this.#res = res
     this.#hooks = hooks
+    makeRoom(res)
     this.#beneath = putGates(res, this)
     this.#before = rememberHeaders(res)
     this.#drainListeners = rememberDrain(res)
