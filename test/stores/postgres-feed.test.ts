@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { SessionStore, StoreEvent, StoreFeed } from '../../src/core/store.js'
 import { postgresStore } from '../../src/stores/postgres.js'
 import { dist } from '../dist.js'
+import { openSite } from '../promises/harness.js'
 import { root, run } from '../run.js'
 import * as bouncer from '../servers/pgbouncer.js'
 import { ask, countStatements, login, missing, start } from '../servers/postgres.js'
@@ -267,6 +268,22 @@ describe.skipIf(bouncer.missing() !== undefined)('behind PgBouncer in transactio
     expect(await store.create(key('a'), record(), NOW)).toBe(true)
     expect(events.every(({ type }) => type === 'reset')).toBe(true)
     feed.stop()
+  })
+
+  test('one warning says so where a near cache was wanted, and sessions work without it', async () => {
+    const { port } = await sharedServer('pgbouncer')
+    const store = openStore({ port, schema: await emptySchema(port), feed: true })
+    const site = await openSite(store, { nearCache: true })
+    const warnings: string[] = []
+    site.sessions.on('warning', ({ code, message }) => {
+      if (code === 'WARN_SESSION_FEED') warnings.push(message)
+    })
+    const user = site.browser()
+    await user.do((session) => void Object.assign(session, { n: 1 }))
+    await expect.poll(() => warnings, { timeout: 3000 }).toHaveLength(1)
+    expect(warnings[0]).toMatch(/does not hear what was told through the pool: .*PgBouncer/)
+    expect((await user.do((session) => session.n)).body).toBe(1)
+    await site.sessions.close()
   })
 })
 
