@@ -25,15 +25,24 @@ const REFUSAL: PropertyDescriptor = {
   },
 }
 
-const MAP_MUTATORS = ['set', 'delete', 'clear']
-const SET_MUTATORS = ['add', 'delete', 'clear']
-const DATE_MUTATORS = Object.getOwnPropertyNames(Date.prototype).filter((name) =>
-  name.startsWith('set'),
-)
+/** Those that only read are named: a later release of JavaScript may bring more of the others, as `getOrInsert`. */
+const MAP_READERS = ['constructor', 'size', 'get', 'has', 'forEach', 'keys', 'values', 'entries']
+const SET_READERS = [
+  ...['constructor', 'size', 'has', 'forEach', 'keys', 'values', 'entries'],
+  ...['union', 'intersection', 'difference', 'symmetricDifference'],
+  ...['isSubsetOf', 'isSupersetOf', 'isDisjointFrom'],
+]
+const MAP_MUTATORS = namesOf(Map).filter((name) => !MAP_READERS.includes(name))
+const SET_MUTATORS = namesOf(Set).filter((name) => !SET_READERS.includes(name))
+const DATE_MUTATORS = namesOf(Date).filter((name) => name.startsWith('set'))
 const NONE: readonly string[] = []
 
 function mutatorsOf(value: object): readonly string[] {
   if (value instanceof Date) return DATE_MUTATORS
   if (value instanceof Map) return MAP_MUTATORS
   return value instanceof Set ? SET_MUTATORS : NONE
+}
+
+function namesOf({ prototype }: { readonly prototype: object }): readonly string[] {
+  return Object.getOwnPropertyNames(prototype)
 }

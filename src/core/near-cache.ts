@@ -1,4 +1,5 @@
 import { DecodedData } from './decoded-data.js'
+import { weighPayload } from './entry-weight.js'
 import { readRecord, type StoredSession } from './record.js'
 import type { SessionRecord, StoreKey } from './store.js'
 
@@ -54,7 +55,7 @@ export interface NearCacheOptions {
   readonly maxEntryAge?: number
   /** The most sessions that are kept. Default 10,000. */
   readonly maxEntries?: number
-  /** The most memory that they take, in bytes: estimated, as `memoryStore` does. Default 33,554,432 (32 MiB). */
+  /** The most memory that they take, in bytes: estimated, by the length and the shape of the data. Default 33,554,432 (32 MiB). */
   readonly maxBytes?: number
 }
 
@@ -77,8 +78,6 @@ interface Entry {
   isUsed: boolean
 }
 
-/** What an entry costs beside its text, which is there twice: as text and decoded. Measured in `docs/near-cache.md`. */
-const ENTRY_BYTES = 1024
 /** What a client never answers must not pile up here. */
 const MOST_UNDER_WAY = 10_000
 const MOST_OF_A_KEY = 100
@@ -161,7 +160,7 @@ export function createNearCache(options: Required<NearCacheOptions>): NearCache 
     const old = entries.get(key)
     if (old !== undefined) remove(key, old)
     if (typeof record.payload !== 'string') return
-    const weight = ENTRY_BYTES + 4 * record.payload.length
+    const weight = weighPayload(record.payload)
     // It would push out all others, and then itself.
     if (weight > maxBytes) return
     entries.set(key, { record, stored: undefined, readAt: sentAt, weight, isUsed: false })

@@ -1,4 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { encodeData } from '../../src/core/codec.js'
+import { DecodedData } from '../../src/core/decoded-data.js'
+import { weighPayload } from '../../src/core/entry-weight.js'
 import { createNearCache } from '../../src/core/near-cache.js'
 import { freshen } from '../../src/core/open-visit.js'
 import { VisitSnapshot } from '../../src/core/session-snapshot.js'
@@ -211,7 +214,58 @@ describe('the near cache itself', () => {
   })
 })
 
+describe('the estimate of what an entry takes', () => {
+  const many = <T>(count: number, make: (index: number) => T): T[] =>
+    Array.from({ length: count }, (_, index) => make(index))
+
+  test.each<[string, () => Data]>([
+    ['rows', () => ({ rows: many(60, (id) => ({ id, name: `name ${id}`, tags: ['a', 'b'] })) })],
+    ['empty objects', () => ({ list: many(1000, () => ({})) })],
+    ['Dates', () => ({ list: many(300, (at) => new Date(at)) })],
+    ['Maps', () => ({ list: many(300, () => new Map()) })],
+  ])('is not far off for %s', (_, make) => {
+    // The Date of the fake ones is another.
+    vi.useRealTimers()
+    const count = 50
+    const payloads = many(count, () => Buffer.from(`1[]\n${encodeData(make())}`).toString())
+    const before = heapInUse()
+    const kept = payloads.map((payload) => {
+      const decoded = new DecodedData(payload.slice(4))
+      return [decoded, decoded.copy, decoded.frozen]
+    })
+    const real = (heapInUse() - before) / kept.length
+    expect(real).toBeLessThan(1.6 * weighPayload(payloads[0] as string))
+    expect(real).toBeGreaterThan(0.5 * weighPayload(payloads[0] as string))
+  })
+
+  test('takes no brackets in texts for objects', () => {
+    const plain = `1[]\n${encodeData({ text: 'x'.repeat(2000) })}`
+    const odd = `1[]\n${encodeData({ text: '"{'.repeat(500).padEnd(1500, '[') })}`
+    expect(odd.length).toBe(plain.length)
+    expect(weighPayload(odd)).toBe(weighPayload(plain))
+  })
+})
+
 describe('a snapshot', () => {
+  test('cannot be changed by what a later release of JavaScript brings either', async () => {
+    Object.defineProperty(Map.prototype, 'getOrInsert', {
+      configurable: true,
+      value(this: Map<unknown, unknown>, key: unknown, value: unknown) {
+        this.set(key, value)
+      },
+    })
+    try {
+      vi.resetModules()
+      const { freezeData } = await import('../../src/core/frozen-data.js')
+      const map = new Map([[1, new Map()]]) as Map<unknown, unknown> & { getOrInsert(): void }
+      freezeData(map)
+      expect(() => map.getOrInsert()).toThrow(/a snapshot of a session cannot be changed/)
+      expect([map.size, map.get(2), [...map.keys()]]).toEqual([1, undefined, [1]])
+    } finally {
+      Reflect.deleteProperty(Map.prototype, 'getOrInsert')
+    }
+  })
+
   test('is of one moment, also where the session is another by the time that it is read', async () => {
     const near = createProcess(memoryStore(), { nearCache: NEAR })
     const cookie = await newSession(near, { n: 1 }, 'ada')
