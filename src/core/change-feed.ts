@@ -87,6 +87,7 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
       later(0)
     }
     onEvent(event)
+    if (event.type === 'reset' && isAlive === true) turn({ isAlive: false })
   }
 
   function ask(): void {

@@ -79,7 +79,8 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
     onProof: (at) => nearCache?.proven(at),
     onTurn(turn) {
       events.emit('feed', turn)
-      if (!turn.isAlive) warn('WARN_SESSION_FEED', () => feedIsDown(store.name, turn.error))
+      if (turn.error !== undefined)
+        warn('WARN_SESSION_FEED', () => feedIsDown(store.name, turn.error))
     },
   })
   const upkeep = createUpkeep({

@@ -29,7 +29,7 @@ export interface SessionEvents {
   storeError: { readonly operation: string; readonly error: unknown }
   /** The circuit breaker in front of the store changed its state; `error` is why it opened. */
   breaker: { readonly state: BreakerState; readonly error?: unknown }
-  /** The change feed of the store came to life, or fell silent: the near cache is on, or off. */
+  /** The change feed of the store came to life, or was lost, be it for a moment: what others ended meanwhile was missed. */
   feed: FeedTurn
   /** A session was changed after its answer had left, and the change was not stored. */
   lateChange: { readonly id: string }

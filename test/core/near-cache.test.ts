@@ -508,6 +508,20 @@ test('a session that nobody can ask for fresh fails the request, or is anonymous
 })
 
 describe('a feed', () => {
+  test('that is cut for a moment says so, without a warning', async () => {
+    const world = createWorld()
+    const turns: unknown[] = []
+    const warnings: unknown[] = []
+    world.near.manager.on('feed', (turn) => turns.push(turn))
+    world.near.manager.on('warning', ({ code }) => warnings.push(code))
+    await cachedSession(world, { n: 1 })
+    world.feed.cut()
+    world.feed.mend()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(turns).toEqual([{ isAlive: true }, { isAlive: false }, { isAlive: true }])
+    expect(warnings).toEqual([])
+  })
+
   test('that answers at once is asked before each read, so that none is behind', async () => {
     const memory = memoryStore()
     let late: (() => void)[] = []
