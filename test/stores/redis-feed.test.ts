@@ -46,6 +46,23 @@ describe.skipIf(why !== undefined)('the feed', () => {
   )
 
   test.each(standalone)(
+    '$name: leaves no connection, whenever it is stopped while that is being made',
+    async (kind) => {
+      const store = open(kind, server)
+      await store.load(newKey(), NOW)
+      const before = await connections(server)
+      for (let index = 0; index < 60; index += 1) {
+        const { stop } = watch(store)
+        await new Promise((wake) => setTimeout(wake, Math.random() * 8))
+        stop()
+      }
+      // Those that were on their way stand by now, or never will.
+      await new Promise((wake) => setTimeout(wake, 200))
+      await eventually(async () => expect(await connections(server)).toBe(before), 2000)
+    },
+  )
+
+  test.each(standalone)(
     '$name: tells of others’ changes after own ones, and of an end with its name',
     async (kind) => {
       const store = open(kind, server)

@@ -9,7 +9,7 @@ interface Model {
 }
 
 interface Listener {
-  on(event: 'error' | 'end', listener: () => void): unknown
+  on(event: 'connect' | 'error' | 'end', listener: () => void): unknown
   on(event: 'invalidate', listener: (key: unknown) => void): unknown
   connect(): Promise<unknown>
   unref(): void
@@ -66,6 +66,12 @@ function listen(model: Model, { prefix, channel }: Wish, hear: Hear): Receiver {
     socket: { ...model.options?.socket, reconnectStrategy: false, socketTimeout: undefined },
   }) as Listener
   client.unref()
+  let isConnected = false
+  let isClosed = false
+  client.on('connect', () => {
+    isConnected = true
+    if (isClosed) destroy()
+  })
   for (const event of ['error', 'end'] as const) client.on(event, hear.end)
   client.on('invalidate', (key) => hear.key(key === null ? null : String(key)))
 
@@ -89,15 +95,21 @@ function listen(model: Model, { prefix, channel }: Wish, hear: Hear): Receiver {
     })
   }
 
+  function destroy(): void {
+    try {
+      client.destroy()
+    } catch {
+      // 5 throws where it is closed already.
+    }
+  }
+
   return {
     ready: begin(),
     ping: () => client.sendCommand(['PING'], OPTIONS),
     close() {
-      try {
-        client.destroy()
-      } catch {
-        // 5 throws where it is closed already.
-      }
+      isClosed = true
+      // Before, node-redis has no socket to let go of: the connection would come to stand, and stay.
+      if (isConnected) destroy()
     },
   }
 }
