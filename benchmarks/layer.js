@@ -9,6 +9,9 @@ import { isOurs, NO_SESSION } from './variants.js'
 /** A difference of two measurements: half a microsecond is noise. */
 const NOISE = 0.5
 
+const OF_SIGN_INS =
+  'A sign-in of staykept also lists the session under its user and looks whether that user was revoked meanwhile; what it is compared with, `regenerate` and a save, does neither.'
+
 export async function layer({ names, workloads, settings, env, found }) {
   const { started, failed, stop } = await startVariants('./worker.js', names, env)
   const rows = []
@@ -24,7 +27,8 @@ export async function layer({ names, workloads, settings, env, found }) {
     await stop()
   }
   const title = ['µs of CPU, added (times less)', `(${NO_SESSION})`, ...names.slice(1)]
-  return markdown([title, ...rows])
+  const note = workloads.includes('sign in') ? `\n\n${OF_SIGN_INS}` : ''
+  return `${markdown([title, ...rows])}${note}`
 
   function row(workload, costs) {
     const none = costs.get(NO_SESSION)
