@@ -15,9 +15,11 @@ describe.skipIf(missing() !== undefined)(`${SESSIONS.toLocaleString('en')} sessi
     async (client) => {
       const { port, close } = await start({
         settings: {
+          // What is measured is the work, not a disk that others use at the same time: no commit waits for it, and the
+          // log has room for all the changes, or InnoDB stops everybody for writing pages out.
           'innodb-buffer-pool-size': '1G',
-          // What other tests write at the same time is not waited for.
-          'innodb-flush-log-at-trx-commit': isLarge ? 1 : 0,
+          'innodb-log-file-size': '1G',
+          'innodb-flush-log-at-trx-commit': 0,
           'log-output': 'TABLE',
           'long-query-time': QUICK / 1000,
         },
@@ -44,24 +46,20 @@ describe.skipIf(missing() !== undefined)(`${SESSIONS.toLocaleString('en')} sessi
           )
           return Number(row?.n)
         },
-        async slowest() {
-          return {
-            prune: await slowest(port, '^(DELETE FROM|SELECT id FROM)'),
-            list: await slowest(port, 'WHERE user_id ='),
-          }
-        },
+        slowest: () => slowest(port, '^(DELETE FROM|SELECT id FROM)'),
       })
     },
     900_000,
   )
 })
 
-/** Milliseconds; 0 where all were quicker than what is written down. */
-async function slowest(port: number, statement: string): Promise<number> {
-  const [row] = await ask(
+/** Milliseconds, of those that were written down. */
+async function slowest(port: number, statement: string): Promise<number[]> {
+  const rows = await ask(
     port,
-    'SELECT MAX(TIME_TO_SEC(query_time)) * 1000 AS most FROM mysql.slow_log WHERE CONVERT(sql_text USING utf8mb4) RLIKE ?',
+    `SELECT TIME_TO_SEC(query_time) * 1000 AS most FROM mysql.slow_log
+    WHERE CONVERT(sql_text USING utf8mb4) RLIKE ? ORDER BY 1 DESC LIMIT 3`,
     [statement],
   )
-  return Number(row?.most ?? 0)
+  return rows.length > 0 ? rows.map(({ most }) => Number(most)) : [0]
 }
