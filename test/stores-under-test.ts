@@ -7,6 +7,7 @@ import type { StoreRig } from './stores/rig.js'
 /** One store of each kind, as several processes would open it: every call of the function opens the same data again. */
 export interface StoreUnderTest {
   readonly name: string
+  readonly isNear: boolean
   open(): Promise<() => SessionStore>
 }
 
@@ -39,8 +40,10 @@ export const rigs: readonly StoreRig[] = Object.values(modules)
 /** Those that several processes can share. */
 export const sharedRigs: readonly StoreRig[] = rigs.filter((rig) => rig.opener !== undefined)
 
-export const storesUnderTest: readonly StoreUnderTest[] = rigs.map((rig) => ({
+/** Read from the store each time, and once more by a near cache where there is a feed. */
+export const storesNearAndFar: readonly StoreUnderTest[] = rigs.map((rig) => ({
   name: rig.name,
+  isNear: rig.isNear === true,
   async open() {
     const place = await rig.prepare()
     const opened: ReturnType<StoreRig['open']>[] = []
@@ -59,3 +62,7 @@ export const storesUnderTest: readonly StoreUnderTest[] = rigs.map((rig) => ({
     }
   },
 }))
+
+export const storesUnderTest: readonly StoreUnderTest[] = storesNearAndFar.filter(
+  ({ isNear }) => !isNear,
+)

@@ -28,7 +28,7 @@ function visit(sessions: Sessions, cookie?: string): void {
   if (!isPassed) throw new Error('a visit without a session had to wait')
 }
 
-for (const { name, open } of storesUnderTest.filter(({ name }) => !/later|near cache/.test(name))) {
+for (const { name, open } of storesUnderTest.filter(({ name }) => !name.includes('later'))) {
   test(`a million anonymous visits ask nothing of a store and leave nothing behind: ${name} (B14)`, async () => {
     const faulty = faultyStore((await open())())
     const sessions = session({ secret: SECRET, store: faulty.store })

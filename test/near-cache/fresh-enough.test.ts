@@ -116,7 +116,7 @@ describe.each(networkRigs)('$name, behind a network', (rig) => {
       oldest,
       BOUND,
     )
-    expect(served).toBeGreaterThan(trials / 2)
+    expect(served).toBeGreaterThan(trials / 10)
     expect(oldest).toBeLessThanOrEqual(BOUND)
   })
 
@@ -154,7 +154,7 @@ describe.each(networkRigs)('$name, behind a network', (rig) => {
     isOver = true
     await Promise.all([writers, readers])
     row('N3', rig.name, `${behind} of ${reads} reads older than the last of 10 cuts`)
-    expect(reads).toBeGreaterThan(200)
+    expect(reads).toBeGreaterThan(100)
     expect(behind).toBe(0)
   })
 

@@ -2,7 +2,7 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import type { SessionOptions, SessionStore, Sessions } from 'staykept'
 import { session } from 'staykept'
 import { type Client, createClient, type Jar, serve } from '../http.js'
-import { nearStores, storesUnderTest } from '../stores-under-test.js'
+import { nearStores, storesNearAndFar, storesUnderTest } from '../stores-under-test.js'
 import { SECRET } from '../worlds.js'
 
 // biome-ignore lint/suspicious/noExplicitAny: sessions with data of all kinds
@@ -82,4 +82,4 @@ export async function openPair(
   return [await openSite(open(), options), await openSite(open(), options)]
 }
 
-export { storesUnderTest }
+export { storesNearAndFar, storesUnderTest }

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { inParallel } from '../worlds.js'
-import { type Browser, openPair, storesUnderTest } from './harness.js'
+import { type Browser, openPair, storesNearAndFar } from './harness.js'
 
-describe.each(storesUnderTest)('P1, $name', ({ open }) => {
+describe.each(storesNearAndFar)('P1, $name', ({ open }) => {
   /** The same user in front of two processes. */
   async function two(): Promise<{ one: Browser; other: Browser; conflicts: string[][] }> {
     const [here, there] = await openPair(await open())

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type Act, type Browser, openPair, type Site, storesUnderTest } from './harness.js'
+import { type Act, type Browser, openPair, type Site, storesNearAndFar } from './harness.js'
 
 /** How a session ends, from the process or the request that it is told to. */
 const ENDINGS: Readonly<
@@ -54,7 +54,7 @@ const LATE: Readonly<Record<string, readonly [Act, number, string?]>> = {
 /** A session that was replaced by another one of the same browser: a late request is told so for a minute. */
 const REPLACED: ReadonlySet<string> = new Set(['regenerate', 'signing in as somebody else'])
 
-describe.each(storesUnderTest)('P2, $name', ({ open }) => {
+describe.each(storesNearAndFar)('P2, $name', ({ open }) => {
   test.each(Object.keys(ENDINGS))(
     'after %s no request in flight brings the session back',
     async (how) => {

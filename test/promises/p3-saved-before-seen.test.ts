@@ -3,7 +3,7 @@ import { memoryStore } from 'staykept/memory'
 import { faultyStore, gatedStore } from 'staykept/testing'
 import { describe, expect, test } from 'vitest'
 import { createJar } from '../http.js'
-import { openSite, type Site, storesUnderTest } from './harness.js'
+import { openSite, type Site, storesNearAndFar } from './harness.js'
 
 type Send = 'send' | 'json' | 'redirect' | 'end' | 'write' | 'writeHead' | 'flushHeaders'
 const SENDS: readonly Send[] = [
@@ -76,7 +76,7 @@ describe('P3', () => {
     },
   )
 
-  for (const { name, open } of storesUnderTest) {
+  for (const { name, open } of storesNearAndFar) {
     test.each(SENDS)(
       `a change that the store refuses is no 2xx by %s, and brings no cookie: ${name}`,
       async (send) => {

@@ -1,12 +1,12 @@
 import { type MovableClock, movableClock } from 'staykept/testing'
 import { describe, expect, test } from 'vitest'
-import { type Browser, openPair, openSite, type Site, storesUnderTest } from './harness.js'
+import { type Browser, openPair, openSite, type Site, storesNearAndFar } from './harness.js'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 const DAY = 24 * HOUR
 
-describe.each(storesUnderTest)('P7, $name', ({ open }) => {
+describe.each(storesNearAndFar)('P7, $name', ({ open }) => {
   async function site(options = {}): Promise<{ site: Site; clock: MovableClock }> {
     const clock = movableClock()
     // Half an hour passes between two requests here in no time: what the first one sent must have arrived.
