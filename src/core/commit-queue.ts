@@ -4,7 +4,7 @@ import type { Waiting } from './patience.js'
 import type { StoredSession } from './record.js'
 import type { StoreKey } from './store.js'
 
-/** One change on its way, and who waits for it. No closures in its properties (decision 025). */
+/** One change on its way, and who waits for it. No closures in its properties (decision 030). */
 export class Entry implements Waiting {
   readonly lane: Lane
   readonly change: Change

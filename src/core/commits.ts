@@ -198,7 +198,7 @@ export function createCommits(options: CommitsOptions): Commits {
     const { meta, text } = draft
     const { user } = meta
     const version = random.mark()
-    // Spelt out: a spread costs as much as all the rest of this (decision 025).
+    // Spelt out: a spread costs as much as all the rest of this (decision 030).
     const record: SessionRecord = {
       version,
       payload: encodePayload(meta, text),

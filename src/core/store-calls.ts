@@ -175,7 +175,7 @@ interface CallStart {
 
 /**
  * No closures in its properties: an object that is closed over by one of its own is kept by V8's young collections, and
- * with it whatever came after (decision 025).
+ * with it whatever came after (decision 030).
  */
 class WaitingCall implements Waiting {
   until = 0
