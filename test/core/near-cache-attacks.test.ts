@@ -7,7 +7,7 @@ import { createNearCache } from '../../src/core/near-cache.js'
 import { freshen } from '../../src/core/open-visit.js'
 import { encodePayload } from '../../src/core/record.js'
 import { VisitSnapshot } from '../../src/core/session-snapshot.js'
-import type { SessionRecord, SessionStore, StoreKey } from '../../src/core/store.js'
+import type { SessionRecord, SessionStore, StoreEvent, StoreKey } from '../../src/core/store.js'
 import { memoryStore } from '../../src/stores/memory.js'
 import { faultyStore, gatedStore } from '../../src/testing.js'
 import { heapInUse } from '../heap.js'
@@ -344,44 +344,48 @@ describe('a store behind the near cache', () => {
   const touch: Call = (store) => store.touch(key, 'v1', 1, 9e15, 0)
   const endUser: Call = (store) => store.deleteByUser?.('ada', { except: [], mark, now: 0 })
 
-  /** What the cache serves after `call` was answered so, and a load was under way all the while. */
+  /** What the cache serves after `call` was answered so, and then after a load that was under way all the while. */
   async function servedAfter(call: Call, answer: unknown, isLate: boolean) {
     const cache = createNearCache(NEAR)
     cache.proven({ steady: performance.now(), wall: Date.now() })
+    let settle = (): void => {}
     const respond = (): never => {
-      if (isLate) return Promise.resolve().then(() => respondNow()) as never
-      return respondNow()
+      const give = (): unknown => {
+        if (answer === failure) throw failure
+        return answer
+      }
+      if (!isLate) return give() as never
+      return new Promise<void>((resolve) => {
+        settle = resolve
+      }).then(give) as never
     }
-    const respondNow = (): never => {
-      if (answer === failure) throw failure
-      return answer as never
+    let answerLoad = (_: SessionRecord): void => {}
+    const load = () =>
+      new Promise<SessionRecord>((resolve) => {
+        answerLoad = resolve
+      })
+    const ends = { update: respond, create: respond, delete: respond, deleteByUser: respond }
+    const store = coherentStore({ ...memoryStore(), ...ends, touch: respond, load }, cache)
+
+    async function loaded(): Promise<void> {
+      const loading = store.load(key, 0)
+      answerLoad(record('v1'))
+      await loading
     }
-    let load = (_: SessionRecord): void => {}
-    const store = coherentStore(
-      {
-        ...memoryStore(),
-        ...{ update: respond, create: respond, delete: respond, touch: respond },
-        deleteByUser: respond,
-        load: () =>
-          new Promise((resolve) => {
-            load = resolve
-          }),
-      },
-      cache,
-    )
-    const first = store.load(key, 0)
-    load(record('v1'))
-    await first
+
+    await loaded()
     expect(cache.find(key, 0)?.version).toBe('v1')
-    const second = store.load(key, 0)
-    try {
-      await call(store)
-    } catch (error) {
-      expect(error).toBe(failure)
+    let late = isLate ? undefined : store.load(key, 0)
+    const called = (async () => call(store))().catch((error) => expect(error).toBe(failure))
+    if (isLate) {
+      await loaded()
+      late = store.load(key, 0)
     }
+    settle()
+    await called
     const served = cache.find(key, 0)?.version
-    load(record('v1'))
-    await second
+    answerLoad(record('v1'))
+    await late
     return [served, cache.find(key, 0)?.version]
   }
 
@@ -478,6 +482,22 @@ describe('a snapshot', () => {
     expect(before.data).toEqual({})
     expect(before.info).toMatchObject({ userId: undefined, isNew: true })
   })
+})
+
+test('a user whose sessions were ended is refused from the near cache too, though the store did not confirm', async () => {
+  const memory = memoryStore()
+  const faulty = faultyStore(memory)
+  const near = createProcess(feedDouble(faulty.store).store, { nearCache: NEAR })
+  const cookie = await newSession(createProcess(memory), { n: 1 }, 'ada')
+  await read(near, cookie)
+  await vi.advanceTimersByTimeAsync(1)
+  await read(near, cookie)
+  expect(near.engine.nearCache?.size).toBe(1)
+  faulty.fail()
+  expect(await codeOf(near.manager.revokeByUser('ada'))).not.toBe('ok')
+  expect(near.engine.nearCache?.size).toBe(1)
+  expect(await read(near, cookie)).toEqual({})
+  await codeOf(near.manager.close())
 })
 
 describe('asking for a session fresh', () => {
@@ -593,6 +613,98 @@ describe('a feed', () => {
     await read(near, await newSession(near, { n: 1 }))
     await vi.advanceTimersByTimeAsync(3000)
     expect(warnings).toEqual([expect.stringContaining('a pooler swallows it')])
+    await near.manager.close()
+  })
+
+  /** Its checks and events come as the test says. */
+  function byHand() {
+    const memory = memoryStore()
+    const faulty = faultyStore(memory)
+    const checks: { resolve(): void; reject(error: unknown): void }[] = []
+    const tells: ((event: StoreEvent) => void)[] = []
+    const store: SessionStore = {
+      ...faulty.store,
+      watch(listener) {
+        tells.push(listener)
+        return {
+          check: () => new Promise<void>((resolve, reject) => checks.push({ resolve, reject })),
+          stop() {},
+        }
+      },
+    }
+    const near = createProcess(store, { nearCache: NEAR })
+    return { memory, faulty, checks, tells, near }
+  }
+
+  test('proves nothing by the answer to a question from before a reset', async () => {
+    const { memory, faulty, checks, tells, near } = byHand()
+    const cookie = await newSession(createProcess(memory), { n: 1 })
+    await read(near, cookie)
+    tells[0]?.({ type: 'reset' })
+    checks[0]?.resolve()
+    await vi.advanceTimersByTimeAsync(0)
+    for (let round = 0; round < 3; round += 1) await read(near, cookie)
+    expect(faulty.calls.load).toBe(4)
+    await vi.advanceTimersByTimeAsync(1)
+    checks[1]?.resolve()
+    await vi.advanceTimersByTimeAsync(0)
+    for (let round = 0; round < 3; round += 1) await read(near, cookie)
+    expect(faulty.calls.load).toBe(5)
+    await near.manager.close()
+  })
+
+  test('proves itself by when it was asked, however late the answer comes', async () => {
+    const { memory, faulty, checks, near } = byHand()
+    const cookie = await newSession(createProcess(memory), { n: 1 })
+    await read(near, cookie)
+    await vi.advanceTimersByTimeAsync(1500)
+    checks[0]?.resolve()
+    await vi.advanceTimersByTimeAsync(0)
+    for (let round = 0; round < 3; round += 1) await read(near, cookie)
+    expect(faulty.calls.load).toBe(2)
+    await vi.advanceTimersByTimeAsync(501)
+    await read(near, cookie)
+    expect(faulty.calls.load).toBe(3)
+    await near.manager.close()
+  })
+
+  test('that answers at once, and then fails, is believed no longer', async () => {
+    const memory = memoryStore()
+    const faulty = faultyStore(memory)
+    let isBroken = false
+    const check = (): void => {
+      if (isBroken) throw new Error('the file is gone')
+    }
+    const store: SessionStore = { ...faulty.store, watch: () => ({ check, stop() {} }) }
+    const near = createProcess(store, { nearCache: NEAR })
+    const cookie = await newSession(createProcess(memory), { n: 1 })
+    for (let round = 0; round < 3; round += 1) await read(near, cookie)
+    expect(faulty.calls.load).toBe(1)
+    isBroken = true
+    await read(near, cookie)
+    expect(faulty.calls.load).toBe(2)
+    await near.manager.close()
+  })
+
+  test('is not given up for the refusal of a question from before a reset', async () => {
+    const { memory, checks, tells, near } = byHand()
+    await read(near, await newSession(createProcess(memory), { n: 1 }))
+    tells[0]?.({ type: 'reset' })
+    checks[0]?.reject(new Error('the connection was lost'))
+    await vi.advanceTimersByTimeAsync(1500)
+    expect(tells).toHaveLength(1)
+    await near.manager.close()
+  })
+
+  test('is not listened to any more once it was given up', async () => {
+    const { memory, checks, tells, near } = byHand()
+    const heard: unknown[] = []
+    near.manager.on('ended', (event) => heard.push(event))
+    await read(near, await newSession(createProcess(memory), { n: 1 }))
+    checks[0]?.reject(new Error('not here'))
+    await vi.advanceTimersByTimeAsync(1)
+    tells[0]?.({ type: 'ended', key: 'A'.repeat(22) as StoreKey })
+    expect(heard).toEqual([])
     await near.manager.close()
   })
 
