@@ -12,13 +12,16 @@ const [, , secret, prefix, isPlain] = process.argv
 const TICK = 1
 
 await serveParent(async () => {
-  const store = redisStore({ client: await openRedis(), prefix })
+  const client = await openRedis()
+  const store = redisStore({ client, prefix })
   const sessions = session({ secret, store, nearCache: !isPlain })
   let heard = 0
+  let wake = () => {}
   if (!isPlain) {
     // Shares the connection of the near cache, so nothing is told twice.
     store.watch(({ type }) => {
       heard += Number(type === 'changed')
+      wake()
     })
     const isAlive = feedAlive(sessions)
     sessions.on('ended', () => {})
@@ -63,7 +66,51 @@ await serveParent(async () => {
     }
   }
 
-  return { load, heard: () => ({ heard, cpu: cpu() }) }
+  /** Reads, so many at a time. CPU in microseconds for each. */
+  async function read({ cookies, count, together }) {
+    const lanes = Array.from({ length: together }, openSocket)
+    const before = cpu()
+    for (let at = 0; at < count; at += together) {
+      await Promise.all(
+        lanes.map(({ socket }, lane) => {
+          const cookie = cookies[(at + lane) % cookies.length]
+          const handle = (req, res) => res.end(sessions.snapshot(req).data.user.name)
+          return new Promise((done) => {
+            send({ socket, cookie, middleware: sessions, handle, done })
+          })
+        }),
+      )
+      await new Promise(setImmediate)
+    }
+    return { cost: (cpu() - before) / count }
+  }
+
+  /** Sets keys, so many at a time, and waits until all are told where they are of a kind that is. */
+  async function set({ count, together, isTold }) {
+    const start = isTold ? prefix : `not-${prefix}`
+    const before = cpu()
+    for (let at = 0; at < count; at += together) {
+      const until = isTold ? toldUntil(heard + together) : undefined
+      await Promise.all(
+        Array.from({ length: together }, (_, lane) =>
+          client.set(start + String((at + lane) % 1000).padStart(22, '0'), 'x'.repeat(600)),
+        ),
+      )
+      await until
+      await new Promise(setImmediate)
+    }
+    return { cost: (cpu() - before) / count }
+  }
+
+  function toldUntil(target) {
+    return new Promise((resolve) => {
+      wake = () => {
+        if (heard >= target) resolve()
+      }
+    })
+  }
+
+  return { load, read, set }
 })
 
 function cpu() {

@@ -6,25 +6,22 @@
  *     npm run bench:feed -w benchmarks -- --quick
  */
 import { availableParallelism } from 'node:os'
-import { setTimeout as pause } from 'node:timers/promises'
 import { createClient } from 'redis'
 import { session } from 'staykept'
 import { redisStore } from 'staykept/redis'
 import { asker, signedIn } from './checks.js'
 import { startChild } from './children.js'
 import { simulate } from './feed-simulation.js'
-import { inTurns, markdown, median } from './figures.js'
+import { inTurns, markdown, paired } from './figures.js'
 import { startServer } from './servers.js'
 
 const isQuick = process.argv.includes('--quick')
 const SECRET = 'a secret of more than thirty-two characters'
 const PREFIX = 'staykept:'
-const LISTENERS = 4
+const MANY = 50
 /** What one process is asked in the sizes that no test has, and how often one session asks. */
 const PER_PROCESS = 500
 const PER_SESSION = 0.5
-const SPREAD = isQuick ? [1000] : [200, 1000, 5000]
-const LISTEN_FOR = isQuick ? 0.5 : 2
 const SESSIONS = 400
 const PER_SECOND = 1200
 const CHECKED = isQuick ? [2] : [2, 4, 8]
@@ -40,9 +37,10 @@ if (server.missing !== undefined) {
 const env = { [server.variable]: String(server.port) }
 const client = await createClient({ url: `redis://127.0.0.1:${server.port}` }).connect()
 
-const saved = await savedByHit()
-const events = await costOfEvents()
+const alone = await costs(1)
+const many = await costs(MANY)
 console.log(`## What was measured\n\n${markdown(measured())}`)
+console.log(`\nBytes of one event: ${alone.event.bytes.toFixed(0)}.`)
 console.log(`\n## The simulation beside real processes\n\n${markdown(await checked())}`)
 const sizes = carried()
 console.log(`\n## Carried further: what the feed carries\n\n${markdown(traffic())}`)
@@ -52,86 +50,42 @@ client.destroy()
 await server.close()
 process.exit()
 
-/** A read by the near cache costs the process, and Redis, so much less than one that is asked of Redis. */
-async function savedByHit() {
+/**
+ * What a hit saves, and what one event costs one process: the difference of two kinds of reads, and of two kinds of changes
+ * of which one is told. Once each alone, once many at a time.
+ */
+async function costs(together) {
   const cookies = await signInAll()
-  const workers = []
-  for (const mode of [['plain'], []]) {
-    workers.push(await startChild('./feed-cost-worker.js', [SECRET, PREFIX, ...mode], env))
+  const [plain] = await startWorkers(1, 'plain')
+  const [near] = await startWorkers(1)
+  const count = (isQuick ? 20 : 200) * 50
+  const asked = {
+    plain: () => plain.ask({ about: 'read', cookies, count, together }),
+    near: () => near.ask({ about: 'read', cookies, count, together }),
+    told: () => near.ask({ about: 'set', count, together, isTold: true }),
+    untold: () => near.ask({ about: 'set', count, together, isTold: false }),
   }
-  const question = { about: 'load', cookies, rate: PER_PROCESS, writeShare: 0, seconds: LISTEN_FOR }
-  for (const worker of workers) await worker.ask(question)
-  const costs = await inTurns([0, 1], isQuick ? 1 : 5, async (at) => {
-    const before = server.cpu()
-    const { cpu, sent } = await workers[at].ask(question)
-    return { process: cpu / sent, redis: (server.cpu() - before) / sent }
-  })
-  for (const worker of workers) await worker.stop()
-  const typical = (at, key) => median(costs.get(at).map((cost) => cost[key]))
-  const [plain, near] = [0, 1].map((at) => ({
-    process: typical(at, 'process'),
-    redis: typical(at, 'redis'),
-  }))
-  return { process: plain.process - near.process, redis: plain.redis - near.redis }
+  const measure = async (what) => {
+    const before = { redis: server.cpu(), bytes: await sentByRedis() }
+    const { cost: process } = await asked[what]()
+    const bytes = (await sentByRedis()) - before.bytes
+    return { process, redis: (server.cpu() - before.redis) / count, bytes: bytes / count }
+  }
+  const names = Object.keys(asked)
+  await inTurns(names, 1, measure)
+  const found = await inTurns(names, isQuick ? 1 : 5, measure)
+  for (const worker of [plain, near]) await worker.stop()
+  const less = (one, other) => {
+    const by = (key) =>
+      paired(found.get(one), found.get(other), (left, right) => left[key] - right[key])
+    return { process: by('process'), redis: by('redis'), bytes: by('bytes') }
+  }
+  return { hit: less('plain', 'near'), event: less('told', 'untold') }
 }
 
-/** Keys are set at a steady rate, while some processes do nothing but listen, and while nobody does. */
-async function costOfEvents() {
-  const found = []
-  const alone = await set(SPREAD.at(-1))
-  const workers = await startWorkers(LISTENERS)
-  for (const rate of SPREAD) {
-    const idle = await heardBy(workers, () => pause(LISTEN_FOR * 1000))
-    let load
-    const busy = await heardBy(workers, async () => {
-      load = await set(rate)
-    })
-    const heard = busy.heard / LISTENERS
-    found.push({
-      rate: heard / load.seconds,
-      process: (busy.cpu - idle.cpu) / busy.heard,
-      redis: (load.redis - (alone.redis / alone.count) * load.count) / busy.heard,
-      bytes: (load.bytes - (alone.bytes / alone.count) * load.count) / busy.heard,
-    })
-  }
-  for (const worker of workers) await worker.stop()
-  return found
-}
-
-function startWorkers(count) {
-  return Promise.all(
-    Array.from({ length: count }, () => startChild('./feed-cost-worker.js', [SECRET, PREFIX], env)),
-  )
-}
-
-async function heardBy(workers, run) {
-  const sums = async () => {
-    const all = await Promise.all(workers.map((worker) => worker.ask({ about: 'heard' })))
-    return { heard: sum(all, 'heard'), cpu: sum(all, 'cpu') }
-  }
-  const before = await sums()
-  await run()
-  await pause(50)
-  const after = await sums()
-  return { heard: after.heard - before.heard, cpu: after.cpu - before.cpu }
-}
-
-async function set(rate) {
-  const before = { redis: server.cpu(), bytes: await sentByRedis(), at: performance.now() }
-  let count = 0
-  for (let elapsed = 0; elapsed < LISTEN_FOR; elapsed = (performance.now() - before.at) / 1000) {
-    for (; count < elapsed * rate; count += 1) {
-      void client.set(PREFIX + String(count % 1000).padStart(22, '0'), 'x'.repeat(600))
-    }
-    await pause(1)
-  }
-  await client.ping()
-  return {
-    count,
-    seconds: (performance.now() - before.at) / 1000,
-    redis: server.cpu() - before.redis,
-    bytes: (await sentByRedis()) - before.bytes,
-  }
+function startWorkers(count, ...mode) {
+  const start = () => startChild('./feed-cost-worker.js', [SECRET, PREFIX, ...mode], env)
+  return Promise.all(Array.from({ length: count }, start))
 }
 
 async function sentByRedis() {
@@ -139,19 +93,15 @@ async function sentByRedis() {
 }
 
 function measured() {
+  const row = (title, what) => [
+    title,
+    ...[alone, many].flatMap((cost) => [cost[what].process, cost[what].redis].map(oneDigit)),
+  ]
+  const titles = ['a process, each alone', 'Redis', `a process, ${MANY} at a time`, 'Redis']
   return [
-    ['', 'a process', 'Redis'],
-    [
-      `µs of CPU that a hit saves, at ${PER_PROCESS} requests a second`,
-      saved.process.toFixed(1),
-      saved.redis.toFixed(1),
-    ],
-    ...events.map(({ rate, process, redis }) => [
-      `µs of CPU for one event to one process, at ${rate.toFixed(0)} a second`,
-      process.toFixed(1),
-      redis.toFixed(1),
-    ]),
-    ['bytes of one event', events.at(-1).bytes.toFixed(0), ''],
+    ['µs of CPU', ...titles],
+    row('a hit saves', 'hit'),
+    row('one event to one process costs', 'event'),
   ]
 }
 
@@ -202,7 +152,7 @@ async function signInAll() {
 /** Each process answers as many requests a second, so with more processes there are more sessions. */
 function carried() {
   const rows = []
-  for (const writeShare of [0.01, 0.05, 0.2]) {
+  for (const writeShare of [0.01, 0.1]) {
     for (const processes of [2, 4, 8, 16, 32, 64]) {
       const sample = {
         processes,
@@ -215,7 +165,7 @@ function carried() {
       const sticky = simulate({ ...size, isSticky: true })
       const all = (processes * PER_PROCESS) / PER_SESSION
       const told = (spread.toldPerSecond * all) / size.sessions
-      rows.push({ processes, writeShare, told, cost: costAt(told), spread, sticky })
+      rows.push({ processes, writeShare, told, spread, sticky })
     }
   }
   return rows
@@ -223,10 +173,10 @@ function carried() {
 
 function traffic() {
   const titles = ['events/s each hears', 'kB/s', 'events/s in all', 'MB/s', 'CPU of each, for them']
-  const rows = sizes.map(({ processes, writeShare, told, cost }) => [
-    ...[processes, percent(writeShare), told.toFixed(0), short((told * cost.bytes) / 1000)],
-    ...[(told * processes).toFixed(0), short((told * processes * cost.bytes) / 1e6)],
-    percent((told * cost.process) / 1e6, 1),
+  const rows = sizes.map(({ processes, writeShare, told }) => [
+    ...[processes, percent(writeShare), told.toFixed(0), short((told * alone.event.bytes) / 1000)],
+    ...[(told * processes).toFixed(0), short((told * processes * alone.event.bytes) / 1e6)],
+    percent((told * alone.event.process) / 1e6, 1),
   ])
   return [['processes', 'writes', ...titles], ...rows]
 }
@@ -235,22 +185,16 @@ function traffic() {
 function gain() {
   const each = ['hits', 'reads saved for one event', 'a process saves', 'Redis saves']
   const titles = [...each, ...each.map((title) => `${title}, sticky`)]
-  const rows = sizes.map(({ processes, writeShare, told, cost, spread, sticky }) => {
+  const rows = sizes.map(({ processes, writeShare, told, spread, sticky }) => {
     const cells = [spread, sticky].flatMap(({ hitRatio }) => {
       const hits = PER_PROCESS * hitRatio
-      const own = (hits * saved.process - told * cost.process) / 1000
-      const redis = (processes * (hits * saved.redis - told * cost.redis)) / 1000
+      const own = (hits * alone.hit.process - told * alone.event.process) / 1000
+      const redis = (processes * (hits * alone.hit.redis - told * alone.event.redis)) / 1000
       return [percent(hitRatio), short(hits / told), signed(own), signed(redis)]
     })
     return [processes, percent(writeShare), ...cells]
   })
   return [['processes', 'writes', ...titles], ...rows]
-}
-
-/** As measured at the nearest rate. */
-function costAt(rate) {
-  const distance = (one) => Math.abs(Math.log(one.rate / rate))
-  return events.reduce((best, one) => (distance(one) < distance(best) ? one : best))
 }
 
 function sum(list, key) {
@@ -263,6 +207,10 @@ function percent(part, digits = 0) {
 
 function signed(value) {
   return `${value > 0 ? '+' : ''}${value.toFixed(1)}`
+}
+
+function oneDigit(value) {
+  return value.toFixed(1)
 }
 
 function short(value) {
