@@ -23,7 +23,7 @@ export default defineConfig({
     },
     globalSetup: ['test/servers/shared.ts'],
     // Most files wait for servers, timers and child processes most of their time.
-    maxWorkers: 4,
+    maxWorkers: 5,
     // Machines of CI are shared: what fails there has to fail three times. What is random keeps its seed.
     retry: process.env.CI === 'true' ? 2 : 0,
     testTimeout: 30_000,

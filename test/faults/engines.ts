@@ -20,8 +20,6 @@ export interface Engine {
   settings(port: number): Settings
   /** Milliseconds between two resets of all its connections, and requests a second meanwhile: some connect slowly. */
   readonly resets: { readonly every: number; readonly perSecond: number }
-  /** Processes that are killed while they write, in CI. */
-  readonly kills: number
 }
 
 /** A database that others use too. */
@@ -54,7 +52,6 @@ export const redis: Engine = {
   opener: '../faults/redis.open.cjs',
   settings: (port) => ({ port }),
   resets: { every: 200, perSecond: 300 },
-  kills: 200,
 }
 
 export const postgres: SqlEngine = {
@@ -64,7 +61,6 @@ export const postgres: SqlEngine = {
   opener: '../faults/postgres.open.cjs',
   settings: (port) => ({ port }),
   resets: { every: 1000, perSecond: 100 },
-  kills: 200,
   refusal: /takes no changes here, as a standby/,
   async refuseChanges(port, refuses) {
     const value = refuses ? 'on' : 'off'
@@ -122,7 +118,6 @@ function onMariadb(name: string, client: string): SqlEngine {
     opener: '../faults/mysql.open.cjs',
     settings: (port) => ({ port, client }),
     resets: { every: 1000, perSecond: 100 },
-    kills: 100,
     refusal: /takes no changes here, as a replica/,
     refuseChanges: (port, refuses) =>
       mariadbServer.ask(port, `SET GLOBAL read_only = ${refuses ? 'ON' : 'OFF'}`),
