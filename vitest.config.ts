@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { LongFilesFirst } from './test/long-files-first.js'
 import { summary } from './test/summary-reporter.js'
 
 const src = fileURLToPath(new URL('./src/', import.meta.url))
@@ -24,6 +25,7 @@ export default defineConfig({
     globalSetup: ['test/servers/shared.ts'],
     // Most files wait for servers, timers and child processes most of their time.
     maxWorkers: 5,
+    sequence: { sequencer: LongFilesFirst },
     // Machines of CI are shared: what fails there has to fail three times. What is random keeps its seed.
     retry: process.env.CI === 'true' ? 2 : 0,
     testTimeout: 30_000,
