@@ -93,6 +93,22 @@ describe.skipIf(missing() !== undefined)('the feed of postgres', () => {
     }
   })
 
+  test.each(KINDS)(
+    'a store that was closed refuses every check, and holds nobody up: with %s',
+    async (kind) => {
+      const schema = await emptySchema(port)
+      const store = openStore({ port, schema, kind, feed: true })
+      const before = store.watch?.(() => {}) as StoreFeed
+      await before.check()
+      await store.close?.()
+      const after = store.watch?.(() => {}) as StoreFeed
+      for (const feed of [before, after]) {
+        await expect(Promise.resolve(feed.check())).rejects.toThrow('the store was closed')
+      }
+      await sleep(10)
+    },
+  )
+
   test('with pg, one connection beside the pool serves all watchers and is closed with the last', async () => {
     const schema = await emptySchema(port)
     const pool = new pg.Pool({ ...login(port), max: 1, application_name: schema })

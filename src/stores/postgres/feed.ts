@@ -41,6 +41,7 @@ export function createFeed({ listen, database, names }: FeedOptions): Feed {
   let trouble: unknown
   let retry: NodeJS.Timeout | undefined
   let failures = 0
+  let isClosed = false
 
   function channel(): MaybePromise<string> {
     return channelName ?? findChannel()
@@ -150,13 +151,17 @@ export function createFeed({ listen, database, names }: FeedOptions): Feed {
     watch(listener) {
       const own = (event: StoreEvent): void => listener(event)
       listeners.add(own)
-      if (listeners.size === 1) open()
+      if (listeners.size === 1 && !isClosed) open()
       return {
         async check() {
-          do {
+          for (;;) {
+            if (isClosed) throw storeError('the store was closed', { executed: 'no' })
             if (!listeners.has(own)) throw storeError('this feed was stopped', { executed: 'no' })
             if (trouble !== undefined) throw trouble
-          } while (!(await isCaughtUp(await opening.promise)))
+            if (await isCaughtUp(await opening.promise)) return
+            // A connection that is lost may say so at once, again and again: others get their turn.
+            await new Promise(setImmediate)
+          }
         },
         stop() {
           if (!listeners.delete(own) || listeners.size > 0) return
@@ -168,8 +173,11 @@ export function createFeed({ listen, database, names }: FeedOptions): Feed {
     },
 
     close() {
+      isClosed = true
       listeners.clear()
       end()
+      opening.reject(storeError('the store was closed', { executed: 'no' }))
+      opening = newOpening()
     },
   }
 }
