@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { PRUNE_SLACK, type SessionRecord, type StoreKey } from '../../src/core/store.js'
 import { memoryStore } from '../../src/stores/memory.js'
-import { faultyStore, movableClock } from '../../src/testing.js'
-import { createJar, createProcess } from './process.js'
+import { type FaultyStore, faultyStore, movableClock } from '../../src/testing.js'
+import { createJar, createProcess, type Process } from './process.js'
 import { newSession, show } from './scene.js'
 
 beforeEach(() => {
@@ -48,6 +48,30 @@ describe('pruning', () => {
     expect(faulty.calls.deleteExpired).toBeLessThanOrEqual(27 * 5)
     await process.manager.close()
     expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test('is not done by all processes in step, though they began together', async () => {
+    const first: { faulty: FaultyStore; process: Process }[] = []
+    for (const chance of [0, 0.5, 0.999]) {
+      vi.spyOn(Math, 'random').mockReturnValue(chance)
+      const faulty = faultyStore(memoryStore())
+      const process = createProcess(faulty.store, { pruneInterval: 60_000 })
+      await newSession(process, { a: 1 })
+      first.push({ faulty, process })
+    }
+    const begun: number[][] = []
+    for (let second = 0; second < 80; second += 5) {
+      await vi.advanceTimersByTimeAsync(5000)
+      begun.push(first.map(({ faulty }) => Math.min(1, faulty.calls.deleteExpired)))
+    }
+    // After 45, 60 and 75 seconds.
+    expect(begun.map((calls) => calls.join(''))).toEqual([
+      ...Array(8).fill('000'),
+      ...Array(3).fill('100'),
+      ...Array(3).fill('110'),
+      ...Array(2).fill('111'),
+    ])
+    for (const { process } of first) await process.manager.close()
   })
 
   test('goes on after a failure', async () => {
