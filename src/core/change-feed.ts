@@ -156,11 +156,13 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
     catchUp() {
       if (!isImmediate || feed === undefined) return
       const at = { steady: performance.now(), wall: Date.now() }
+      const mine = era
       try {
         const answer = feed.check()
         isImmediate = !isPromise(answer)
-        if (!isPromise(answer)) onProof(at)
-        else answer.then(undefined, () => {})
+        // It may have said on the way that something was missed.
+        if (isPromise(answer)) answer.then(undefined, () => {})
+        else if (mine === era) onProof(at)
       } catch (error) {
         giveUp(error)
       }

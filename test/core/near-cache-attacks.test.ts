@@ -13,17 +13,9 @@ import { faultyStore, gatedStore } from '../../src/testing.js'
 import { heapInUse } from '../heap.js'
 import { feedDouble } from './feed-double.js'
 import { codeOf, createJar, createProcess, type Data, dataOf, type Process } from './process.js'
-import { idOf, newSession, stored } from './scene.js'
+import { idOf, newSession, read, stored } from './scene.js'
 
 const NEAR = { maxStaleness: 2000, maxEntryAge: 30_000, maxEntries: 1000, maxBytes: 1_000_000 }
-
-/** What a visitor with this cookie gets to see. */
-async function read(process: Process, cookie: string): Promise<Data> {
-  const visitor = await process.request(createJar(cookie))
-  const data = dataOf(visitor.session)
-  await visitor.respond()
-  return data
-}
 
 function set(process: Process, cookie: string, data: Data): Promise<unknown> {
   return process.handle(createJar(cookie), (session) => Object.assign(session, data))

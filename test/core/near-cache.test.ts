@@ -6,7 +6,7 @@ import { memoryStore } from '../../src/stores/memory.js'
 import { type FaultyStore, faultyStore, gatedStore } from '../../src/testing.js'
 import { type FeedDouble, feedDouble } from './feed-double.js'
 import { codeOf, createJar, createProcess, type Data, dataOf, type Process } from './process.js'
-import { idOf, newSession } from './scene.js'
+import { idOf, newSession, read } from './scene.js'
 
 const NEAR = { maxStaleness: 2000, maxEntryAge: 30_000, maxEntries: 1000, maxBytes: 1_000_000 }
 const MINUTE = 60_000
@@ -41,14 +41,6 @@ async function cachedSession({ near, far }: World, data: Data, user?: string): P
   const cookie = await newSession(far, data, user)
   expect(await read(near, cookie)).toEqual(data)
   return cookie
-}
-
-/** What a visitor with this cookie gets to see. */
-async function read(process: Process, cookie: string): Promise<Data> {
-  const visitor = await process.request(createJar(cookie))
-  const data = dataOf(visitor.session)
-  await visitor.respond()
-  return data
 }
 
 beforeEach(() => {
@@ -508,6 +500,30 @@ test('a session that nobody can ask for fresh fails the request, or is anonymous
 })
 
 describe('a feed', () => {
+  test('that says, asked before a read, that it missed something has proven nothing', async () => {
+    const faulty = faultyStore(memoryStore())
+    let hasMissed = false
+    const store: SessionStore = {
+      ...faulty.store,
+      watch: (listener) => ({
+        check() {
+          if (hasMissed) listener({ type: 'reset' })
+          hasMissed = false
+        },
+        stop() {},
+      }),
+    }
+    const near = createProcess(store, { nearCache: NEAR })
+    const cookie = await newSession(near, { n: 1 })
+    await read(near, cookie)
+    hasMissed = true
+    const loads = faulty.calls.load
+    // Nothing vouches for the first load: it is not kept. For the second the next check does.
+    for (let turn = 0; turn < 4; turn += 1) expect(await read(near, cookie)).toEqual({ n: 1 })
+    expect(faulty.calls.load - loads).toBe(2)
+    await near.manager.close()
+  })
+
   test('that is cut for a moment says so, without a warning', async () => {
     const world = createWorld()
     const turns: unknown[] = []

@@ -7,6 +7,7 @@ import {
   createJar,
   createProcess,
   type Data,
+  dataOf,
   type Jar,
   type Process,
   type Visitor,
@@ -84,4 +85,12 @@ export function show(process: Process, cookie: string): Promise<Data> {
   return process.handle(createJar(cookie), (session, visit) =>
     visit.kind === 'loaded' ? { ...session, userId: session.info.userId } : { is: visit.kind },
   )
+}
+
+/** What a visitor with this cookie gets to see. */
+export async function read(process: Process, cookie: string): Promise<Data> {
+  const visitor = await process.request(createJar(cookie))
+  const data = dataOf(visitor.session)
+  await visitor.respond()
+  return data
 }

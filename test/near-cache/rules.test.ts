@@ -2,15 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { gatedStore } from '../../src/testing.js'
 import { type FeedDouble, feedDouble } from '../core/feed-double.js'
-import {
-  codeOf,
-  createJar,
-  createProcess,
-  type Data,
-  dataOf,
-  type Process,
-} from '../core/process.js'
-import { idOf, newSession } from '../core/scene.js'
+import { codeOf, createJar, createProcess, type Data, type Process } from '../core/process.js'
+import { idOf, newSession, read } from '../core/scene.js'
 import { feedRigs } from './engines.js'
 
 const BOUND = 400
@@ -51,10 +44,6 @@ describe.each(feedRigs)('$name', (rig) => {
       await sleep(20)
     }
     throw new Error('The near cache is not on after four seconds')
-  }
-
-  async function read(process: Process, cookie: string): Promise<Data> {
-    return dataOf((await process.request(createJar(cookie))).session)
   }
 
   test('N1: after a sign-in elsewhere nobody is anonymous, though the feed is silent', async () => {

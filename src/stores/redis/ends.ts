@@ -17,20 +17,10 @@ export function createEnds(prefix: string): Ends {
     read(message) {
       const [key = '', reason = ''] = message.split(' ')
       if (!isSessionKey(key)) return undefined
-      // A later release may have more of them.
-      const isKnown = Object.hasOwn(REASONS, reason)
-      return isKnown ? { type: 'ended', key, reason: reason as EndReason } : { type: 'ended', key }
+      // Whether there is such a reason is for the core to say.
+      return { type: 'ended', key, reason: reason === '' ? undefined : (reason as EndReason) }
     },
   }
-}
-
-const REASONS: Readonly<Record<EndReason, true>> = {
-  destroy: true,
-  regenerate: true,
-  revoke: true,
-  revokeByUser: true,
-  signIn: true,
-  signOut: true,
 }
 
 /** Whether a record of a session can stand there: the other keys under the prefix have a colon, or are shorter. */
