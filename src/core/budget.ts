@@ -18,23 +18,37 @@ export class Budget {
     return Math.max(0, this.#total - this.#spent)
   }
 
-  /** Counts the time until `answer` settles against the budget, and answers it unchanged. */
-  spend<T>(answer: PromiseLike<T>): PromiseLike<T> {
+  /** Counts the time until `answer` settles against the budget; then it is what the two make of it, as in `then`. */
+  spend<T, U = T>(
+    answer: PromiseLike<T>,
+    next?: (value: T) => U | PromiseLike<U>,
+    fail?: (error: unknown) => U | PromiseLike<U>,
+  ): PromiseLike<U> {
     this.#settle()
     this.#waiting += 1
-    const done = (): void => {
-      this.#settle()
-      this.#waiting -= 1
-    }
-    answer.then(done, done)
-    return answer
+    return answer.then(
+      (value) => {
+        this.#stopWaiting()
+        return next === undefined ? (value as unknown as U) : next(value)
+      },
+      (error: unknown) => {
+        this.#stopWaiting()
+        if (fail === undefined) throw error
+        return fail(error)
+      },
+    )
   }
 
   /** Waits for something that is worth nothing by itself: as long as the budget lasts, whatever becomes of it. */
   waitFor(answer: PromiseLike<unknown>): PromiseLike<void> {
     const goOn = (): void => {}
     const late = (): Error => new Error('not in time')
-    return this.spend(within(this.left(), answer, late).then(goOn, goOn))
+    return this.spend(within(this.left(), answer, late), goOn, goOn)
+  }
+
+  #stopWaiting(): void {
+    this.#settle()
+    this.#waiting -= 1
   }
 
   #settle(): void {

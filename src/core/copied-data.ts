@@ -1,4 +1,4 @@
-import { encodeData } from './codec.js'
+import { decodeData, encodeData } from './codec.js'
 import { isPlain, isPlainArray, MAX_DEPTH } from './plain-values.js'
 
 /**
@@ -34,6 +34,22 @@ class Special {
 /** `text` is what `data` were decoded from, or encoded to. */
 export function copyData(text: string, data: object): DataCopy {
   return { text, data: copyKeyed(data, 0) }
+}
+
+/** Data that the application handed over: encoded, and data of their own for a request to change as it likes. */
+export interface AdoptedData {
+  readonly copy: DataCopy
+  readonly data: Record<string, unknown>
+}
+
+/** Throws for data that cannot be stored. */
+export function adoptData(given: object): AdoptedData {
+  const text = encodeData(given)
+  const copy = copyData(text, given)
+  const thawed = thawData(copy.data)
+  if (thawed !== undefined) return { copy, data: thawed }
+  const data = decodeData(text)
+  return { copy: copyData(text, data), data }
 }
 
 /**
@@ -92,7 +108,7 @@ function isCopy(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !(value instanceof Special)
 }
 
-/** The data again, for a request to change as it likes. `undefined` where not all of them were copied. */
+/** The data as they would be decoded. `undefined` where that is not all there. */
 export function thawData(copied: CopiedData): Record<string, unknown> | undefined {
   try {
     return thawKeyed(copied)
@@ -119,7 +135,12 @@ function thaw(copied: unknown): unknown {
 
 function thawKeyed({ keys, values }: CopiedData): Record<string, unknown> {
   const object: Record<string, unknown> = {}
-  for (let at = 0; at < keys.length; at++) object[keys[at] as string] = thaw(values[at])
+  for (let at = 0; at < keys.length; at++) {
+    const value = values[at]
+    // A key that holds `undefined` is not stored.
+    if (value === undefined) throw OTHER
+    object[keys[at] as string] = thaw(value)
+  }
   return object
 }
 

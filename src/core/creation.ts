@@ -67,7 +67,7 @@ export function createRecord(
 
   const answer = engine.callStore('create', budget.left(), (store) => store.create(id, record, now))
   if (!isPromise(answer)) return accept(answer)
-  return budget.spend(answer).then(accept, (error: unknown) => {
+  return budget.spend(answer, accept, (error: unknown) => {
     if (isSessionError(error, 'ERR_SESSION_OUTCOME_UNKNOWN')) {
       // It may have been stored all the same. Nobody has its cookie, so it should not stand in a list of devices.
       forget(engine, id)

@@ -8,6 +8,12 @@ export function replaceData(object: object, data: Record<string, unknown>): void
   for (const key of Object.keys(data)) if (!RESERVED_KEYS.has(key)) present[key] = data[key]
 }
 
+/** What is to be brought in. `data` are decoded already; to be used once. */
+export interface FreshData {
+  readonly text: string
+  readonly data: Record<string, unknown> | undefined
+}
+
 /**
  * Brings an object up to `fresh`. What the application changed since `sent` was encoded stays, as a change on top of
  * it; values that nobody else changed keep their identity, so references into the session stay good. Answers the fresh
@@ -15,17 +21,18 @@ export function replaceData(object: object, data: Record<string, unknown>): void
  */
 export function rebaseData(
   object: object,
-  { sent, fresh }: { readonly sent: string; readonly fresh: string },
+  sent: string,
+  fresh: FreshData,
 ): Record<string, unknown> | undefined {
   const present = object as Record<string, unknown>
   if (sent === '{}' && Object.keys(present).length === 0) {
-    const data = decodeData(fresh)
+    const data = fresh.data ?? decodeData(fresh.text)
     replaceData(present, data)
     return data
   }
   const presentFields = encodeFields(present)
   const sentFields = splitData(sent)
-  const freshFields = splitData(fresh)
+  const freshFields = splitData(fresh.text)
   for (const key of new Set([...presentFields.keys(), ...freshFields.keys()])) {
     const value = freshFields.get(key)
     const isOurs = presentFields.get(key) !== sentFields.get(key)

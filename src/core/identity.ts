@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto'
+import { createHmac, hash, type KeyObject } from 'node:crypto'
 import type { StoreKey } from './store.js'
 
 /**
@@ -38,22 +38,22 @@ const REMEMBERED = 10_000
 
 /** The first secret signs, all of them verify: a new one is put in front, the old one leaves when its cookies have. */
 export function createKeyring(secrets: readonly (string | Uint8Array | KeyObject)[]): Keyring {
-  const keys = secrets.map(tagKey)
-  const signingKey = keys[0] as KeyObject
+  const tags = secrets.map((secret) => createTag(tagKey(secret)))
+  const [tag] = tags as [Tag]
   // A browser sends the same value again and again, and a MAC costs more than all else in reading a session.
   const verified = new Map<string, Credential>()
 
   return {
     sign(id, secret) {
       const body = `${id}.${secret}`
-      return `${body}.${tag(signingKey, body)}`
+      return `${body}.${tag(body)}`
     },
     verify(value) {
       const known = verified.get(value)
       if (known !== undefined) return known
       if (value.length !== TAG_AT + TAG_LENGTH || !SHAPE.test(value)) return undefined
       const body = value.slice(0, SECRET_END)
-      const keyIndex = keys.findIndex((key) => equals(tag(key, body), value.slice(TAG_AT)))
+      const keyIndex = tags.findIndex((tagOf) => equals(tagOf(body), value.slice(TAG_AT)))
       if (keyIndex < 0) return undefined
       const secret = value.slice(SECRET_AT, SECRET_END) as CookieSecret
       const id = value.slice(0, SECRET_AT - 1) as StoreKey
@@ -83,12 +83,33 @@ export function csrfIdOf(secretHash: string): string {
 }
 
 /** One label for one purpose: the key of the tag opens nothing else that is made from the same secret (ASVS 9.2.2). */
-function tagKey(secret: string | Uint8Array | KeyObject): KeyObject {
+function tagKey(secret: string | Uint8Array | KeyObject): Buffer {
   const bytes =
     typeof secret === 'string' || secret instanceof Uint8Array ? secret : secret.export()
-  return createSecretKey(createHmac('sha256', bytes).update('staykept cookie tag').digest())
+  return createHmac('sha256', bytes).update('staykept cookie tag').digest()
 }
 
-function tag(key: KeyObject, body: string): string {
-  return createHmac('sha256', key).update(body).digest('base64url').slice(0, TAG_LENGTH)
+/** The MAC over the body of a cookie, which is of `SECRET_END` characters of ASCII. */
+type Tag = (body: string) => string
+
+/** Bytes that SHA-256 takes at a time. */
+const BLOCK = 64
+
+/**
+ * HMAC-SHA-256 (RFC 2104), put together from two hashes: `createHmac` makes an object for each MAC, which costs twice as
+ * much as the MAC, and as much again when it is collected.
+ */
+function createTag(key: Buffer): Tag {
+  const inner = Buffer.alloc(BLOCK + SECRET_END, 0x36)
+  const outer = Buffer.alloc(BLOCK + key.length, 0x5c)
+  for (const [at, byte] of key.entries()) {
+    inner[at] = byte ^ 0x36
+    outer[at] = byte ^ 0x5c
+  }
+
+  return function tag(body) {
+    inner.write(body, BLOCK, 'latin1')
+    outer.write(hash('sha256', inner, 'binary'), BLOCK, 'latin1')
+    return hash('sha256', outer, 'base64url').slice(0, TAG_LENGTH)
+  }
 }

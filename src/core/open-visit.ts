@@ -48,7 +48,8 @@ export function openVisit(
         ? findOne(visit, credentials[0] as Credential, isFresh)
         : findAmong(visit, credentials)
     if (!isPromise(found)) return begin(visit, found)
-    return visit.budget.spend(found).then(
+    return visit.budget.spend(
+      found,
       (answer) => begin(visit, answer),
       (error: unknown) => beginWithoutStore(visit, credentials, error),
     )
@@ -114,7 +115,7 @@ export function freshen(visit: Visit): MaybePromise<void> {
   } catch (error) {
     return fail(error)
   }
-  return isPromise(found) ? budget.spend(found).then(settle, fail) : settle(found)
+  return isPromise(found) ? budget.spend(found, settle, fail) : settle(found)
 }
 
 function leave(visit: Visit, kind: VisitKind, refusal: SessionError): void {

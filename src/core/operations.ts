@@ -1,5 +1,5 @@
 import { isSessionError } from './errors.js'
-import { type WatchedPromise, watchPromise } from './watched-promise.js'
+import { WatchedPromise } from './watched-promise.js'
 
 interface Failure {
   readonly promise: WatchedPromise<unknown>
@@ -9,10 +9,10 @@ interface Failure {
 /** The methods of a session that one request called: run in the order of the calls, and none forgotten. */
 export class Operations {
   #failures: Failure[] = []
-  #tail: Promise<void> | undefined
+  #tail: PromiseLike<void> | undefined
 
   /** Resolves when what was asked for so far is done; `undefined` where nothing is under way. */
-  get running(): Promise<void> | undefined {
+  get running(): PromiseLike<void> | undefined {
     return this.#tail
   }
 
@@ -33,32 +33,45 @@ export class Operations {
 
   /** What is called from now on runs after `other`. */
   waitFor(other: PromiseLike<unknown>): void {
-    this.#follow(other, () => {})
+    this.#follow(other, ignore, ignore)
   }
 
   run<T>(operation: () => Promise<T>): Promise<T> {
     const started = this.#tail === undefined ? operation() : this.#tail.then(operation)
-    const promise = watchPromise(started)
-    this.#follow(started, (error) => {
-      this.#failures.push({ promise, error })
+    const promise = new WatchedPromise<T>((resolve, reject) => {
+      this.#follow(started, resolve, (error) => {
+        this.#failures.push({ promise, error })
+        promise.forgive()
+        reject(error)
+      })
     })
     return promise
   }
 
-  /** Is done in the very step in which `other` is: who awaited that finds nothing under way any more. */
-  #follow(other: PromiseLike<unknown>, onError: (error: unknown) => void): void {
+  /** Is done before anyone hears of `other` by `tell` or `fail`: who awaited that finds nothing under way any more. */
+  #follow<T>(
+    other: PromiseLike<T>,
+    tell: (value: T) => void,
+    fail: (error: unknown) => void,
+  ): void {
     const leave = (): void => {
       if (this.#tail === tail) this.#tail = undefined
     }
-    const tail: Promise<void> = Promise.resolve(
-      other.then(leave, (error: unknown) => {
-        onError(error)
+    const tail: PromiseLike<void> = other.then(
+      (value) => {
         leave()
-      }),
+        tell(value)
+      },
+      (error: unknown) => {
+        leave()
+        fail(error)
+      },
     )
     this.#tail = tail
   }
 }
+
+function ignore(): void {}
 
 /** Those of a request that called nothing. Not to be run. */
 export const NO_OPERATIONS: Operations = new Operations()

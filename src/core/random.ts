@@ -25,7 +25,8 @@ export function pooledRandom(fill: (pool: Buffer) => unknown = randomFillSync): 
     const start = used
     used += bytes
     const text = pool.toString('base64url', start, used)
-    pool.fill(0, start, used)
+    // Not `fill`, which costs as much as all the rest.
+    for (let at = start; at < used; at++) pool[at] = 0
     return text
   }
 

@@ -100,9 +100,8 @@ export class VisitHost implements SessionHost {
     if (visit.isUpdating) {
       throw new TypeError('methods of a session cannot be called inside req.session.update()')
     }
-    return visit.operations.run(async () => {
-      visit.assertNotFailed()
-      return operation(visit)
-    })
+    return visit.operations.run(() =>
+      visit.failure === undefined ? operation(visit) : Promise.reject(visit.failure.error),
+    )
   }
 }

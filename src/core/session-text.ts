@@ -1,4 +1,4 @@
-import { encodeData, saysTheSame } from './codec.js'
+import { saysTheSame } from './codec.js'
 import { copyData, type DataCopy, renewCopy, surelyDiffer } from './copied-data.js'
 
 /** What the data of one request's session say, as text: encoded only where they are not surely what they were. */
@@ -19,7 +19,7 @@ export class SessionText {
   /** Throws for data that cannot be stored. */
   of(data: object): string {
     const latest = this.#latest
-    if (latest === undefined && Object.keys(data).length === 0) return encodeData(data)
+    if (latest === undefined && Object.keys(data).length === 0) return '{}'
     const present = renewCopy(latest, data)
     if (present !== latest) {
       this.#before = latest

@@ -5,16 +5,18 @@ import {
   type SignInPlan,
   signInChange,
 } from './changes.js'
-import { encodeData, encodeFields, splitData } from './codec.js'
+import { encodeFields, splitData } from './codec.js'
+import { adoptData } from './copied-data.js'
 import { createRecord } from './creation.js'
 import { checkKeep, replaceSession } from './endings.js'
 import { isSessionError, SessionError } from './errors.js'
 import { type CookieSecret, hashSecret } from './identity.js'
+import { isPromise } from './maybe.js'
 import { readRecord, type StoredSession, type UserId } from './record.js'
 import { RESERVED_KEYS } from './reserved-keys.js'
 import type { SignInOptions } from './session.js'
 import { checkMaxAge } from './session-cookie.js'
-import type { StoreKey } from './store.js'
+import type { MaybePromise, StoreKey } from './store.js'
 import { checkUserId } from './user-id.js'
 import type { Visit } from './visit.js'
 
@@ -26,7 +28,8 @@ export async function signIn(visit: Visit, userId: UserId, options: SignInOption
   const { engine, stored } = visit
   const user = checkUserId(userId, 'signIn')
   const keep = checkKeep(options?.keep, 'signIn')
-  const data = checkData(options?.data)
+  const given = options?.data === undefined ? undefined : adoptData(checkData(options.data))
+  const data = given?.copy.text ?? '{}'
   const maxAge =
     options?.maxAge === undefined ? undefined : checkMaxAge(options.maxAge, 'signIn: maxAge')
   if (visit.kind === 'degraded') visit.assertWritable()
@@ -60,11 +63,11 @@ export async function signIn(visit: Visit, userId: UserId, options: SignInOption
     // The id of a session that was stored before stays its own.
     const id = stored === undefined ? visit.id : (engine.random.id() as StoreKey)
     const next = landed ?? (await createRecord(visit, { id, secret, text, meta: signedIn }))
-    visit.rebase(next, sent)
+    visit.rebase(next, sent, given)
     visit.settleOn(next, secret)
     if (landed !== undefined) engine.events.emit('rotated', { id: landed.id, userId: user })
   }
-  await checkRevocation(visit, user, caller)
+  if (engine.store.revocationMark !== undefined) await checkRevocation(visit, user, caller)
 }
 
 /** The rotated session; `undefined` where the one this request began with is not there any more, or not its own. */
@@ -100,40 +103,46 @@ function isForgiven(error: unknown): boolean {
 }
 
 /** Whether the user's sessions were revoked while this sign-in was under way (protocol rule Q19). */
-async function checkRevocation(
+function checkRevocation(
   visit: Visit,
   user: UserId,
   caller: { openedAt: number; order: number; id: string },
-): Promise<void> {
-  const { engine, budget } = visit
-  if (engine.store.revocationMark === undefined) return
-  const id = visit.id
-  try {
-    const mark = await budget.spend(
-      Promise.resolve(
-        engine.callStore('revocationMark', budget.left(), (store) =>
-          store.revocationMark?.(String(user), engine.now()),
-        ),
-      ),
-    )
-    if (mark === undefined || !engine.revocations.applies(mark, caller)) return
-  } catch (error) {
+): MaybePromise<void> {
+  const { engine, budget, id } = visit
+  const undo = (): void => {
     engine.tombstones.add(id, 'revokeByUser')
     visit.startAnew()
+  }
+  const judge = (mark: string | undefined): MaybePromise<void> => {
+    if (mark === undefined || !engine.revocations.applies(mark, caller)) return
+    undo()
+    return budget.spend(engine.tombstones.attempt(id, budget.left()), () => {
+      throw revoked()
+    })
+  }
+  const fail = (error: unknown): never => {
+    undo()
     throw error
   }
-  engine.tombstones.add(id, 'revokeByUser')
-  visit.startAnew()
-  await budget.spend(engine.tombstones.attempt(id, budget.left()))
-  throw new SessionError(
+  let mark: MaybePromise<string | undefined>
+  try {
+    mark = engine.callStore('revocationMark', budget.left(), (store) =>
+      store.revocationMark?.(String(user), engine.now()),
+    )
+  } catch (error) {
+    return fail(error)
+  }
+  return isPromise(mark) ? budget.spend(mark, judge, fail) : judge(mark)
+}
+
+function revoked(): SessionError {
+  return new SessionError(
     'ERR_SESSION_REVOKED',
     'the sessions of this user were revoked while this sign-in was under way. Sign in again; where one request does both, pass { except: req.session.id } to revokeByUser.',
   )
 }
 
-/** Encoded. */
-function checkData(data: unknown): string {
-  if (data === undefined) return '{}'
+function checkData(data: unknown): object {
   if (typeof data !== 'object' || data === null || Array.isArray(data)) {
     throw new TypeError('signIn: data is an object, as in { data: { user } }')
   }
@@ -144,7 +153,7 @@ function checkData(data: unknown): string {
     )
   }
   // A copy: an object with a `toJSON` of its class would have the encoder write something else.
-  return encodeData({ ...data })
+  return { ...data }
 }
 
 function warnOfDroppedKeys(visit: Visit, keep: readonly string[], data: string): void {

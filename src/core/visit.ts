@@ -7,6 +7,7 @@ import {
   cookieOrderFor,
   NO_COOKIE_ORDER,
 } from './cookie-order.js'
+import type { AdoptedData } from './copied-data.js'
 import { createRecord } from './creation.js'
 import { rebaseData, replaceData } from './data-object.js'
 import type { Engine } from './engine.js'
@@ -135,10 +136,6 @@ export class Visit {
     return session === undefined ? (stored?.text ?? '{}') : this.#text.of(session)
   }
 
-  assertNotFailed(): void {
-    if (this.failure !== undefined) throw this.failure.error
-  }
-
   /** From now on this request cannot be acknowledged. */
   fail(error: unknown): void {
     this.failure ??= { error }
@@ -251,14 +248,19 @@ export class Visit {
     if (this.session !== undefined) replaceData(this.session, data)
   }
 
-  /** Makes `stored` the base of this visit; `sent` is what its session object said when that was asked for. */
-  rebase(stored: StoredSession, sent: string): void {
+  /**
+   * Makes `stored` the base of this visit; `sent` is what its session object said when that was asked for. `given`: data of
+   * which the record may have come.
+   */
+  rebase(stored: StoredSession, sent: string, given?: AdoptedData): void {
     this.stored = stored
     this.isCached = false
     if (this.session === undefined || stored.text === sent) return
     try {
-      const data = rebaseData(this.session, { sent, fresh: stored.text })
-      if (data !== undefined) this.#text.remember(stored.text, data)
+      const known = given?.copy.text === stored.text ? given : undefined
+      const fresh = { text: stored.text, data: known?.data }
+      const data = rebaseData(this.session, sent, fresh)
+      if (data !== undefined) this.#text.remember(stored.text, data, known?.copy)
     } catch (error) {
       this.fail(error)
     }

@@ -17,12 +17,9 @@ export class WatchedPromise<T> extends Promise<T> {
     this.isWatched = true
     return super.then(onFulfilled, onRejected)
   }
-}
 
-export function watchPromise<T>(promise: Promise<T>): WatchedPromise<T> {
-  const watched = new WatchedPromise<T>((resolve, reject) => {
-    promise.then(resolve, reject)
-  })
-  Promise.prototype.then.call(watched, undefined, () => {})
-  return watched
+  /** Its failure is no unhandled rejection, though nobody listens. */
+  forgive(): void {
+    super.then(undefined, () => {})
+  }
 }

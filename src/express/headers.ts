@@ -69,6 +69,7 @@ function mergeList(given: readonly unknown[], headers: CookieHeaders): unknown[]
 
 /** RFC 6265bis §4.1.1: not two cookies of one name in one response. Ours come last, the application's stay. */
 function withOurs(value: HeaderValue, headers: CookieHeaders): string[] {
+  if (value === undefined) return [...headers.lines]
   return [...asList(value).filter((line) => !isOurs(line, headers)), ...headers.lines]
 }
 
@@ -78,6 +79,7 @@ function isOurs(line: string, { name }: CookieHeaders): boolean {
 
 /** A response that hands out a session must not be kept for others (OWASP ASVS 14.3.2). */
 function strictest(value: HeaderValue, headers: CookieHeaders): string {
+  if (value === undefined) return NO_STORE
   const given = asList(value).join(', ')
   const directives = given
     .toLowerCase()

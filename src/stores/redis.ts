@@ -67,27 +67,38 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
 
   /**
    * Writes a record of a user that may not stand in the user's index yet. The entry comes first. Where the connection
-   * keeps the order of what it is given, both travel together.
+   * keeps the order of what it is given, both travel together; if the engine has forgotten the script of the entry and not
+   * that of the record, the entry comes a round trip late, and still before anyone has the cookie.
    */
-  function writeListed(
+  function writeListed<T>(
     key: StoreKey,
     record: SessionRecord,
-    now: number,
-    write: () => Promise<unknown>,
-  ): Promise<unknown> {
+    { now, write, as }: ListedWrite<T>,
+  ): Promise<T> {
     const userId = record.userId as string
     const enlist = (): Promise<unknown> => users.enlist(userId, key, record, now)
-    if (!connection.isOrdered) return enlist().then(() => write())
-    const entry = enlist()
-    const written = write()
-    // It is looked at when the entry is there, or not.
-    written.catch(() => {})
-    return entry.then(
-      () => written,
+    if (!connection.isOrdered) return enlist().then(write).then(as)
+    let isListed = false
+    let entryError: unknown
+    const entry = enlist().then(
+      () => {
+        isListed = true
+      },
+      (error: unknown) => {
+        entryError = error
+      },
+    )
+    const mend = async (mayStand: () => boolean): Promise<void> => {
+      await entry
+      if (isListed || !mayStand()) return
+      await enlist().catch((error: unknown) => takeBack(key, error))
+    }
+    return write().then(
+      (answer) => (isListed ? as(answer) : mend(() => isOne(answer)).then(() => as(answer))),
       async (error: unknown) => {
-        const [outcome] = await Promise.allSettled([written])
-        if (mayStand(error, outcome)) await enlist().catch((again) => takeBack(key, again))
-        return written
+        // Of two lost replies the first was executed too.
+        await mend(() => isUnknown(error) && !isUnknown(entryError))
+        throw error
       },
     )
   }
@@ -110,10 +121,12 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
 
     create(key, record, now) {
       const args = [String(now), keepFor(record.expiresAt, now), encodeRecord(record)]
+      if (record.userId === undefined) {
+        anonymous.add(record.version)
+        return commands.runAs(isOne, CREATE, start + key, ...args)
+      }
       const write = (): Promise<unknown> => commands.run(CREATE, start + key, ...args)
-      if (record.userId !== undefined) return writeListed(key, record, now, write).then(isOne)
-      anonymous.add(record.version)
-      return write().then(isOne)
+      return writeListed(key, record, { now, write, as: isOne })
     },
 
     update(key, record, expectedVersion, now, reason) {
@@ -121,15 +134,14 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
       const kept = keepFor(expiresAt, now)
       const args = [expectedVersion, String(now), kept, encodeRecord(record), userId]
       const told = reason === undefined ? [] : ends.told(key, reason)
+      const as = (answer: unknown): WriteResult => result(answer, now)
       const write = (listed = ''): Promise<unknown> =>
         commands.run(UPDATE, start + key, ...args, listed, ...told)
       const writeAll = (): Promise<WriteResult> =>
-        writeListed(key, record, now, () => write('listed')).then((answer) => result(answer, now))
+        writeListed(key, record, { now, write: () => write('listed'), as })
       if (userId === '') anonymous.add(version)
       else if (anonymous.has(expectedVersion)) return writeAll()
-      return write().then((answer) =>
-        Number(answer) === UNLISTED ? writeAll() : result(answer, now),
-      )
+      return write().then((answer) => (Number(answer) === UNLISTED ? writeAll() : as(answer)))
     },
 
     async touch(key, expectedVersion, lastSeenAt, expiresAt, now) {
@@ -177,6 +189,13 @@ export const RedisStore: new (options: RedisStoreOptions) => SessionStore = func
 
 export default RedisStore
 
+interface ListedWrite<T> {
+  readonly now: number
+  readonly write: () => Promise<unknown>
+  /** What its answer means. */
+  readonly as: (answer: unknown) => T
+}
+
 /** What UPDATE answers where the user's index has to be written first. */
 const UNLISTED = 2
 /** Enough for the sign-ins of some minutes; a sign-in whose record is not remembered takes two commands more. */
@@ -189,11 +208,8 @@ function isOne(answer: unknown): boolean {
   return Number(answer) === 1
 }
 
-/** Whether a record was, or may have been, written though its entry was not. Of two lost replies the first was executed too. */
-function mayStand(entryError: unknown, written: PromiseSettledResult<unknown>): boolean {
-  if (written.status === 'fulfilled') return Number(written.value) === 1
-  const isUnknown = isSessionError(written.reason, 'ERR_SESSION_OUTCOME_UNKNOWN')
-  return isUnknown && !isSessionError(entryError, 'ERR_SESSION_OUTCOME_UNKNOWN')
+function isUnknown(error: unknown): boolean {
+  return isSessionError(error, 'ERR_SESSION_OUTCOME_UNKNOWN')
 }
 
 function showOption(value: unknown): string {

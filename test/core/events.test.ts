@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { commitVisit } from '../../src/core/commit-visit.js'
 import { createEventHub } from '../../src/core/events.js'
 import { createWarnings } from '../../src/core/warnings.js'
-import { watchPromise } from '../../src/core/watched-promise.js'
+import { WatchedPromise } from '../../src/core/watched-promise.js'
 import { memoryStore } from '../../src/stores/memory.js'
 import { faultyStore } from '../../src/testing.js'
 import { codeOf, createJar, createProcess, type TestSession } from './process.js'
@@ -80,7 +80,7 @@ describe('a promise that knows whether anyone listens', () => {
       async (promise: Promise<number>) => await promise,
       (promise: Promise<number>) => Promise.all([promise]),
     ]) {
-      const promise = watchPromise(Promise.resolve(1))
+      const promise = new WatchedPromise<number>((resolve) => resolve(1))
       expect(promise.isWatched).toBe(false)
       await watch(promise)
       expect(promise.isWatched).toBe(true)
@@ -88,7 +88,8 @@ describe('a promise that knows whether anyone listens', () => {
   })
 
   test('does not end the process when it fails unwatched', async () => {
-    const promise = watchPromise(Promise.reject(new Error('unheard')))
+    const promise = new WatchedPromise((_resolve, reject) => reject(new Error('unheard')))
+    promise.forgive()
     await new Promise((resolve) => setImmediate(resolve))
     expect(promise.isWatched).toBe(false)
   })

@@ -22,6 +22,8 @@ export interface Commands {
    * replica that takes over), and says so before it executes anything: then the text goes again.
    */
   run(script: Script, key: string, ...args: string[]): Promise<unknown>
+  /** As `run`, and what `as` makes of its answer. */
+  runAs<T>(as: (answer: unknown) => T, script: Script, key: string, ...args: string[]): Promise<T>
   /** As `run`, always with the text: it cannot come back for being forgotten, so nothing overtakes it. */
   runText(script: Script, key: string, ...args: string[]): Promise<unknown>
   /** Waits for a connection, as every call does. */
@@ -108,16 +110,23 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
     return send(key, command).catch((error: unknown) => sendAgain(call, key, command, error))
   }
 
-  function run(script: Script, key: string, ...args: string[]): Promise<unknown> {
+  function runAs<T>(
+    as: (answer: unknown) => T,
+    script: Script,
+    key: string,
+    ...args: string[]
+  ): Promise<T> {
     if (!sent.has(script)) {
       sent.add(script)
-      return runText(script, key, ...args)
+      return runText(script, key, ...args).then(as)
     }
     const command = ['evalsha', script.sha, '1', key, ...args]
-    return send(key, command).catch((error: unknown) =>
-      isRefusal(error, 'NOSCRIPT')
-        ? runText(script, key, ...args)
-        : sendAgain('write', key, command, error),
+    return send(key, command).then(as, async (error: unknown) =>
+      as(
+        await (isRefusal(error, 'NOSCRIPT')
+          ? runText(script, key, ...args)
+          : sendAgain('write', key, command, error)),
+      ),
     )
   }
 
@@ -134,7 +143,8 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
       )
     },
     write: (key, ...command) => ask('write', key, command),
-    run,
+    run: (script, key, ...args) => runAs((answer) => answer, script, key, ...args),
+    runAs,
     runText,
     async connected() {
       if (isClosed || connection.state() !== 'ready') await wait()

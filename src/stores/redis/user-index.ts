@@ -72,7 +72,7 @@ export function createUserIndex(
     enlist(userId, key, { absoluteExpiresAt }, now) {
       const deadline = Number(encodeTime(absoluteExpiresAt))
       const past = Math.floor(now - PRUNE_SLACK)
-      return commands.runText(
+      return commands.run(
         ENLIST,
         indexKey(userId),
         ...[String(deadline), key, String(past), keepFor(deadline, now)],
