@@ -26,10 +26,10 @@ export function coherentStore(store: SessionStore, cache: NearCache): SessionSto
       )
     },
 
-    create(key, record, now) {
+    create(key, record, now, tellMark) {
       const ticket = cache.writing(key, record.version)
       return attend(
-        () => store.create(key, record, now),
+        () => store.create(key, record, now, tellMark),
         (isCreated) => cache.answered(ticket, isCreated === true ? record : undefined),
         () => cache.answered(ticket),
       )

@@ -5,7 +5,7 @@ import { type CookieSecret, hashSecret } from './identity.js'
 import { isPromise } from './maybe.js'
 import { encodePayload, type SessionMeta, type StoredSession } from './record.js'
 import { tooLarge } from './refusals.js'
-import type { MaybePromise, SessionRecord, StoreKey } from './store.js'
+import type { MaybePromise, SessionRecord, StoreKey, TellMark } from './store.js'
 import { deadlinesOf } from './timing.js'
 
 export interface CreationPlan {
@@ -13,6 +13,7 @@ export interface CreationPlan {
   readonly secret: CookieSecret
   readonly text: string
   readonly meta?: Partial<Omit<SessionMeta, 'secretHash' | 'privilege' | 'createdAt'>> | undefined
+  readonly tellMark?: TellMark
 }
 
 /** Whose first record it is: a visit. */
@@ -26,7 +27,7 @@ export interface Creator {
 /** Stores a first record. A generator that repeats itself is told apart from a session: it is not overwritten. */
 export function createRecord(
   creator: Creator,
-  { id, secret, text, meta: extra = {} }: CreationPlan,
+  { id, secret, text, meta: extra = {}, tellMark }: CreationPlan,
 ): MaybePromise<StoredSession> {
   const { engine, budget } = creator
   const { options, random } = engine
@@ -65,7 +66,9 @@ export function createRecord(
     return { id, version, meta, text, lastSeenAt, expiresAt, absoluteExpiresAt }
   }
 
-  const answer = engine.callStore('create', budget.left(), (store) => store.create(id, record, now))
+  const answer = engine.callStore('create', budget.left(), (store) =>
+    store.create(id, record, now, tellMark),
+  )
   if (!isPromise(answer)) return accept(answer)
   return budget.spend(answer, accept, (error: unknown) => {
     if (isSessionError(error, 'ERR_SESSION_OUTCOME_UNKNOWN')) {

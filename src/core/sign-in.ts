@@ -44,6 +44,7 @@ export async function signIn(visit: Visit, userId: UserId, options: SignInOption
     maxAge: maxAge === undefined ? visit.pendingMaxAge : maxAge,
     device: visit.client.device,
   }
+  const seen: SeenMark = {}
   const formerUser = stored?.meta.user
   if (formerUser !== undefined && String(formerUser) !== String(user)) {
     await replaceSession(visit, { keep, data, reason: 'signIn', meta: signedIn, isForgiven })
@@ -62,12 +63,17 @@ export async function signIn(visit: Visit, userId: UserId, options: SignInOption
     const text = keepFields(sent, keep, data)
     // The id of a session that was stored before stays its own.
     const id = stored === undefined ? visit.id : (engine.random.id() as StoreKey)
-    const next = landed ?? (await createRecord(visit, { id, secret, text, meta: signedIn }))
+    const tellMark = (mark: string | undefined): void => {
+      seen.told = { mark }
+    }
+    const plan = { id, secret, text, meta: signedIn, tellMark }
+    const next = landed ?? (await createRecord(visit, plan))
     visit.rebase(next, sent, given)
     visit.settleOn(next, secret)
     if (landed !== undefined) engine.events.emit('rotated', { id: landed.id, userId: user })
   }
-  if (engine.store.revocationMark !== undefined) await checkRevocation(visit, user, caller)
+  if (engine.store.revocationMark !== undefined)
+    await checkRevocation(visit, user, { ...caller, ...seen })
 }
 
 /** The rotated session; `undefined` where the one this request began with is not there any more, or not its own. */
@@ -102,11 +108,16 @@ function isForgiven(error: unknown): boolean {
   return isSessionError(error, 'ERR_SESSION_ENDED') || isSessionError(error, 'ERR_SESSION_ROTATED')
 }
 
+/** What the store told of the user's revocation mark, if it did, after it had written the record. */
+interface SeenMark {
+  told?: { readonly mark: string | undefined }
+}
+
 /** Whether the user's sessions were revoked while this sign-in was under way (protocol rule Q19). */
 function checkRevocation(
   visit: Visit,
   user: UserId,
-  caller: { openedAt: number; order: number; id: string },
+  caller: SeenMark & { openedAt: number; order: number; id: string },
 ): MaybePromise<void> {
   const { engine, budget, id } = visit
   const undo = (): void => {
@@ -124,6 +135,7 @@ function checkRevocation(
     undo()
     throw error
   }
+  if (caller.told !== undefined) return judge(caller.told.mark)
   let mark: MaybePromise<string | undefined>
   try {
     mark = engine.callStore('revocationMark', budget.left(), (store) =>

@@ -36,8 +36,16 @@ export interface SessionStore {
   /**
    * Stores a first record under `key` and answers `true`; answers `false`, changing nothing, where a live record
    * stands there. A dead one is replaced. With a user index, the index entry is written before the record.
+   *
+   * With `tellMark`, a store that can look at the revocation mark of `record.userId` in the same trip, after the record
+   * was written, tells it before it answers, and is not asked for it. Any store may leave that to `revocationMark`.
    */
-  create(key: StoreKey, record: SessionRecord, now: number): MaybePromise<boolean>
+  create(
+    key: StoreKey,
+    record: SessionRecord,
+    now: number,
+    tellMark?: TellMark,
+  ): MaybePromise<boolean>
 
   /**
    * Swaps the record under `key` for `record` if a live one stands there with `expectedVersion`.
@@ -174,6 +182,9 @@ export type WriteResult =
   | { readonly outcome: 'updated' }
   | { readonly outcome: 'conflict'; readonly record: SessionRecord }
   | { readonly outcome: 'missing' }
+
+/** Is told what `revocationMark` would answer. */
+export type TellMark = (mark: string | undefined) => void
 
 export interface DeleteByUserOptions {
   /** Keys that stay. */

@@ -119,14 +119,20 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
         return record.expiresAt > now ? record : undefined
       }),
 
-    create(key, record, now) {
+    create(key, record, now, tellMark) {
       const args = [String(now), keepFor(record.expiresAt, now), encodeRecord(record)]
       if (record.userId === undefined) {
         anonymous.add(record.version)
         return commands.runAs(isOne, CREATE, start + key, ...args)
       }
       const write = (): Promise<unknown> => commands.run(CREATE, start + key, ...args)
-      return writeListed(key, record, { now, write, as: isOne })
+      const resent = commands.resent()
+      const created = writeListed(key, record, { now, write, as: isOne })
+      if (tellMark === undefined || !connection.isOrdered) return created
+      return lookBehind(users.mark(record.userId, now), created, (mark) => {
+        // Else it may be older than the record.
+        if (commands.resent() === resent) tellMark(mark)
+      })
     },
 
     update(key, record, expectedVersion, now, reason) {
@@ -188,6 +194,16 @@ export const RedisStore: new (options: RedisStoreOptions) => SessionStore = func
 } as never
 
 export default RedisStore
+
+/** `created`, and before that what a look brought that was sent behind it. A look that fails is none. */
+function lookBehind<T>(
+  look: Promise<T>,
+  created: Promise<boolean>,
+  tell: (seen: T) => void,
+): Promise<boolean> {
+  const looked = look.then(tell, () => {})
+  return created.then((isCreated) => looked.then(() => isCreated))
+}
 
 interface ListedWrite<T> {
   readonly now: number

@@ -26,6 +26,8 @@ export interface Commands {
   runAs<T>(as: (answer: unknown) => T, script: Script, key: string, ...args: string[]): Promise<T>
   /** As `run`, always with the text: it cannot come back for being forgotten, so nothing overtakes it. */
   runText(script: Script, key: string, ...args: string[]): Promise<unknown>
+  /** How many commands were sent again so far: what was sent after one of them may have overtaken it. */
+  resent(): number
   /** Waits for a connection, as every call does. */
   connected(): Promise<void>
   close(): void
@@ -49,6 +51,7 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
   let waiting: Waiting[] = []
   let timer: ReturnType<typeof setInterval> | undefined
   let isClosed = false
+  let resent = 0
 
   /** No promise of our own where there is a connection, as there nearly always is. */
   function send(key: string, command: readonly string[]): Promise<unknown> {
@@ -74,6 +77,7 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
   ): Promise<unknown> {
     try {
       if (!wasTakenBack(error)) throw error
+      resent += 1
       return await sendLater(key, command)
     } catch (last) {
       throw failure(last, call)
@@ -124,10 +128,15 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
     return send(key, command).then(as, async (error: unknown) =>
       as(
         await (isRefusal(error, 'NOSCRIPT')
-          ? runText(script, key, ...args)
+          ? runAgain(script, key, ...args)
           : sendAgain('write', key, command, error)),
       ),
     )
+  }
+
+  function runAgain(script: Script, key: string, ...args: string[]): Promise<unknown> {
+    resent += 1
+    return runText(script, key, ...args)
   }
 
   function runText(script: Script, key: string, ...args: string[]): Promise<unknown> {
@@ -146,6 +155,7 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
     run: (script, key, ...args) => runAs((answer) => answer, script, key, ...args),
     runAs,
     runText,
+    resent: () => resent,
     async connected() {
       if (isClosed || connection.state() !== 'ready') await wait()
     },
