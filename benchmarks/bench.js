@@ -64,7 +64,8 @@ console.log(
   `\nMedians of ${settings.rounds} rounds in which all take turns; ratios are medians of the rounds' own. ${Math.round((Date.now() - began) / 1000)} s in all.`,
 )
 
-async function runFamily(name, { server: serverName, clients = [], workloads: own, variants }) {
+async function runFamily(name, family) {
+  const { server: serverName, clients = [], workloads: own, mustEndAll, variants } = family
   const server = serverName === undefined ? undefined : await startServer(serverName)
   if (server?.missing !== undefined) {
     console.log(`\n## ${name}\n\nNot run: ${server.missing}.`)
@@ -73,7 +74,10 @@ async function runFamily(name, { server: serverName, clients = [], workloads: ow
   versions.push(...(server ? [server.version] : []), ...clients)
   const { startProxy } = await testServers('proxy')
   const names = [NO_SESSION, ...Object.keys(variants)]
-  const env = server ? { [server.variable]: String(server.port) } : {}
+  const env = {
+    ...(server ? { [server.variable]: String(server.port) } : {}),
+    ...(mustEndAll ? { BENCH_END_ALL: 'yes' } : {}),
+  }
   try {
     for (const key of chosen.tables) {
       const { title, run, workloads: usual } = tables[key]

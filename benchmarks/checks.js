@@ -43,6 +43,19 @@ export async function check({ middleware, signIn }) {
   assert.match(await ask(second, all), /"name":"Ada Lovelace"/, 'others live on')
 }
 
+/** That all sessions of a user can be ended: those of whoever signed in last. */
+export async function checkEndAll({ middleware, signIn, endAll }) {
+  assert.ok(endAll, 'it cannot end all sessions of a user')
+  const ask = asker(middleware)
+  const name = (req, res) => res.end(String(req.session.user?.name))
+  const other = await signedIn(ask, signIn)
+  const ended = await signedIn(ask, signIn)
+  assert.match(await ask(ended, name), /Ada Lovelace$/m, 'who has signed in is signed in')
+  await endAll(DATA)
+  assert.match(await ask(ended, name), /undefined$/m, 'all sessions of a user end')
+  assert.match(await ask(other, name), /Ada Lovelace$/m, 'those of others stay')
+}
+
 /** That the second read of a session is answered by the process itself: nothing of a store comes back in the same step. */
 export async function checkHit({ middleware, look }, cookie) {
   const ask = asker(middleware)

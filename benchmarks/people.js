@@ -1,5 +1,5 @@
 /** Who sends the requests of a workload. */
-import { asker, check, checkHit, signedIn } from './checks.js'
+import { asker, check, checkEndAll, checkHit, signedIn } from './checks.js'
 import { NO_SESSION, openVariant } from './variants.js'
 import { dataOf, forged, LARGE_DATA, workloads } from './workloads.js'
 
@@ -11,6 +11,7 @@ export async function openWithPeople(name, folder) {
   const variant = await openVariant(name, folder)
   const hasSession = name !== NO_SESSION
   if (hasSession) await check(variant)
+  if (hasSession && process.env.BENCH_END_ALL) await checkEndAll(variant)
   const ask = asker(variant.middleware)
   const many = async (count, data) => {
     const cookies = []

@@ -13,6 +13,7 @@ const maxAge = 30 * 60_000
 const NEAR_PREFIX = 'near:'
 /** Connections of every pool of a database for SQL. */
 const POOL = 10
+const WITHOUT_TIMEOUT = { commandOptions: { timeout: undefined } }
 
 export const NO_SESSION = 'no session'
 
@@ -27,7 +28,7 @@ const plainRedis = {
   'express-session, connect-redis': async () => connectRedis(await openRedis()),
 }
 
-/** `server` is a file of test/servers. `workloads`: those that say something there, unless others are asked for. */
+/** `server` is a file of test/servers. With `mustEndAll` nobody is timed who cannot end all sessions of a user. `workloads`: those that say something there, unless others are asked for. */
 export const families = {
   memory: {
     variants: {
@@ -59,7 +60,19 @@ export const families = {
     variants: {
       ...plainRedis,
       'the same, client without its timeout': async () =>
-        connectRedis(await openRedis({ commandOptions: { timeout: undefined } })),
+        connectRedis(await openRedis(WITHOUT_TIMEOUT)),
+    },
+  },
+  'sign-in': {
+    server: 'redis',
+    clients: ['redis', 'connect-redis'],
+    workloads: ['sign in'],
+    // What a sign-in of ours does besides: nobody is compared who does less.
+    mustEndAll: true,
+    variants: {
+      ...plainRedis,
+      'connect-redis and a list by hand': () => listed(openRedis()),
+      'by hand, client without its timeout': () => listed(openRedis(WITHOUT_TIMEOUT)),
     },
   },
   'near-cache': {
@@ -118,15 +131,25 @@ export function openVariant(name, folder) {
 
 let people = 0
 
+/** A person of its own each time: nobody signs in a thousand times. */
+function nextPerson(data) {
+  people += 1
+  return personAt(data)
+}
+
+function personAt(data) {
+  return `${data.user.id}-${people}`
+}
+
 function staykept(store, options = {}) {
+  const middleware = session({ secret, store, cookie: { maxAge }, ...options })
   return {
-    middleware: session({ secret, store, cookie: { maxAge }, ...options }),
+    middleware,
     look: lookAtSession,
     signIn(req, data, done) {
-      // A person of its own each time: nobody signs in a thousand times.
-      people += 1
-      req.session.signIn(`${data.user.id}-${people}`, { data }).then(done)
+      req.session.signIn(nextPerson(data), { data }).then(done)
     },
+    endAll: (data) => middleware.revokeByUser(personAt(data)),
   }
 }
 
@@ -155,6 +178,43 @@ function incumbent(store) {
         Object.assign(req.session, data)
         done()
       })
+    },
+  }
+}
+
+/**
+ * What it takes to end all sessions of a user with express-session, as ours do: the session stands in a list before it is
+ * stored, and a mark that ends sign-ins under way is looked for afterwards.
+ */
+async function listed(opening) {
+  const client = await opening
+  const variant = await connectRedis(client)
+  const listOf = (person) => `sessions-of:${person}`
+  const markOf = (person) => `ended:${person}`
+  return {
+    ...variant,
+    signIn(req, data, done) {
+      const began = Date.now()
+      const person = nextPerson(data)
+      variant.signIn(req, data, async () => {
+        const entry = { score: began + maxAge, value: req.sessionID }
+        await Promise.all([
+          client.zAdd(listOf(person), entry),
+          client.expire(listOf(person), maxAge / 1000),
+          new Promise((saved) => req.session.save(saved)),
+        ])
+        const mark = await client.get(markOf(person))
+        if (Number(mark) >= began) throw new Error('ended meanwhile')
+        done()
+      })
+    },
+    async endAll(data) {
+      const person = personAt(data)
+      await client.set(markOf(person), String(Date.now()), {
+        expiration: { type: 'EX', value: 3600 },
+      })
+      const ids = await client.zRange(listOf(person), 0, -1)
+      await client.del([listOf(person), ...ids.map((id) => `sess:${id}`)])
     },
   }
 }
