@@ -47,6 +47,7 @@ export type {
   StoreFeed,
   StoreKey,
   StoreLimits,
+  TellMark,
   WriteResult,
 } from './core/store.js'
 export type { SessionWarning, SessionWarningCode } from './core/warnings.js'

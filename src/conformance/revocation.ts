@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert'
-import { type Group, HOUR } from './bench.js'
+import type { StoreKey } from '../core/store.js'
+import { type AskedStore, type Bench, type Group, HOUR } from './bench.js'
 import { endAll, sessionsOf } from './by-user.js'
 import { eachStep, holdAt } from './stepping.js'
 
@@ -57,27 +58,29 @@ export const revocation: Group = {
       assert.equal(await bench.store.revocationMark('ada', bench.now), mark.value)
     },
 
+    'a create that tells the mark tells what is there, once, before it answers': async (bench) => {
+      for (const value of [undefined, bench.mark()]) {
+        if (value !== undefined)
+          await endAll(bench.store, 'ada', bench.now, [], { value, expiresAt: bench.now + HOUR })
+        assert.equal(await signIn(bench, bench.store, bench.key(), 'ada'), value)
+      }
+    },
+
     'a session made meanwhile is ended, or the mark that its sign-in reads next has changed':
       async (bench) => {
         for (let round = 0; round < 20; round += 1) {
           const user = `ada ${round}`
           await sessionsOf(bench, user, 1)
           const value = bench.mark()
-          const signIn = async () => {
-            const [session] = await sessionsOf(bench, user, 1)
-            return { session, seen: await bench.store.revocationMark(user, bench.now) }
-          }
+          const key = bench.key()
           const ending = () =>
             endAll(bench.store, user, bench.now, [], { value, expiresAt: bench.now + HOUR })
           const first = round % 2 === 0
-          const early = first ? signIn() : undefined
+          const early = first ? signIn(bench, bench.store, key, user) : undefined
           const ended = ending()
-          const { session, seen } = await (early ?? signIn())
+          const seen = await (early ?? signIn(bench, bench.store, key, user))
           await ended
-          assert.ok(session)
-          if ((await bench.store.load(session.key, bench.now)) !== undefined) {
-            assert.equal(seen, value)
-          }
+          if ((await bench.store.load(key, bench.now)) !== undefined) assert.equal(seen, value)
         }
       },
   },
@@ -100,13 +103,50 @@ export const revocationSteps: Group = {
           index,
           () => endAll(bench.store, user, bench.now, [], { value, expiresAt: bench.now + HOUR }),
           async (other) => {
-            await other.create(key, bench.record({ userId: user }), bench.now)
-            seen = await other.revocationMark(user, bench.now)
+            seen = await signIn(bench, other, key, user)
           },
         )
         if ((await bench.store.load(key, bench.now)) !== undefined && held)
           assert.equal(seen, value)
         return held
       }),
+
+    'a revocation between any two commands of a sign-in ends it or is seen by it': (bench) =>
+      eachStep(async (index) => {
+        const user = bench.mark()
+        await sessionsOf(bench, user, 1)
+        const mark = { value: bench.mark(), expiresAt: bench.now + HOUR }
+        const key = bench.key()
+        let seen: string | undefined
+        const held = await holdAt(
+          bench,
+          index,
+          async () => {
+            seen = await signIn(bench, bench.store, key, user)
+          },
+          (other) => endAll(other, user, bench.now, [], mark),
+        )
+        if ((await bench.store.load(key, bench.now)) !== undefined && held)
+          assert.equal(seen, mark.value)
+        return held
+      }),
   },
+}
+
+/** Signs in as the core does, and answers the mark that it sees. */
+async function signIn(
+  bench: Bench,
+  store: AskedStore,
+  key: StoreKey,
+  userId: string,
+): Promise<string | undefined> {
+  const told: (string | undefined)[] = []
+  let hasAnswered = false
+  await store.create(key, bench.record({ userId }), bench.now, (mark) => {
+    assert.ok(!hasAnswered, 'The mark was told after the answer')
+    told.push(mark)
+  })
+  hasAnswered = true
+  assert.ok(told.length < 2, 'The mark was told more than once')
+  return told.length === 1 ? told[0] : store.revocationMark(userId, bench.now)
 }

@@ -191,6 +191,30 @@ export const wrongUsers: Record<string, BrokenStore> = {
     caughtBy: 'revocation steps: a sign-in between any two commands is ended or sees the mark',
   },
 
+  'tells a mark that it read before it wrote': {
+    mutation: ({ correct }) => ({
+      async create(key, record, now, tellMark) {
+        if (record.userId !== undefined)
+          tellMark?.(await correct.revocationMark(record.userId, now))
+        return correct.create(key, record, now)
+      },
+    }),
+    caughtBy:
+      'revocation steps: a revocation between any two commands of a sign-in ends it or is seen by it',
+  },
+
+  'tells a mark that is none': {
+    mutation: ({ correct }) => ({
+      async create(key, record, now, tellMark) {
+        const isCreated = await correct.create(key, record, now)
+        tellMark?.(undefined)
+        return isCreated
+      },
+    }),
+    caughtBy:
+      'revocation: a create that tells the mark tells what is there, once, before it answers',
+  },
+
   'lets an older mark hide a newer one': {
     mutation: ({ engine, correct }) => ({
       async deleteByUser(userId, options) {

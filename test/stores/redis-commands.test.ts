@@ -53,21 +53,22 @@ describe.skipIf(why !== undefined)('what a request costs', () => {
       ])
     })
 
-    test('a sign-in takes three trips, a change two, a read one', async () => {
+    test('a sign-in takes three trips, one without a session before it, a change two, a read one', async () => {
       const proxy = await startProxy(server.port)
       onTestFinished(() => proxy.close())
-      const { browser } = await site(kind, proxy.port)
+      const { browser, stranger } = await site(kind, proxy.port)
       await browser.do((mine) => void Object.assign(mine, { n: 1 }))
       // Long enough for what is sent in one turn to be one trip.
       proxy.delay(20)
-      const trips = async (act: (mine: Data) => unknown) => {
+      const trips = async (act: (mine: Data) => unknown, who = browser) => {
         const before = proxy.trips
-        await browser.do(act)
+        await who.do(act)
         return proxy.trips - before
       }
       expect(await trips((mine) => mine.n)).toBe(1)
       expect(await trips((mine) => void Object.assign(mine, { n: 3 }))).toBe(2)
       expect(await trips((mine) => mine.signIn('ada'))).toBe(3)
+      expect(await trips((mine) => mine.signIn('ada'), stranger())).toBe(1)
     })
   })
 
@@ -115,6 +116,26 @@ describe.skipIf(why !== undefined)('what a request costs', () => {
 })
 
 describe.skipIf(why !== undefined)('scripts', () => {
+  test.each(kinds)(
+    '$name: the mark of a user is told from behind the record, and not where that had to be sent again',
+    async (kind) => {
+      const { store } = open(kind)
+      const told: unknown[] = []
+      const create = (n: number) =>
+        store.create(key(n), record({ userId: 'ada' }), NOW, (mark) => void told.push(mark))
+      await create(1)
+      const mark = { value: 'm', expiresAt: NOW + MINUTE }
+      await store.deleteByUser?.('ada', { except: [], mark, now: NOW })
+      await create(2)
+      expect(told).toEqual([undefined, 'm'])
+      await ask(server.port, 'SCRIPT', 'FLUSH')
+      expect(await create(3)).toBe(true)
+      expect(told).toEqual([undefined, 'm'])
+      await create(4)
+      expect(told).toEqual([undefined, 'm', 'm'])
+    },
+  )
+
   test.each(standalone)(
     '$name: what the server has forgotten is told to it again',
     async (kind) => {
