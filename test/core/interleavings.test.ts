@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { encodePayload } from '../../src/core/record.js'
+import type { SessionStore } from '../../src/core/store.js'
 import { memoryStore } from '../../src/stores/memory.js'
 import { faultyStore, movableClock } from '../../src/testing.js'
 import { codeOf, createJar, createProcess, type Data, dataOf, type TestSession } from './process.js'
@@ -518,10 +519,14 @@ describe('a sign-out that the store does not confirm (Q22)', () => {
 })
 
 describe('a sign-in that races the revocation of its user (Q19)', () => {
-  for (const place of ['in this process', 'in another process'] as const) {
-    test(`is refused where its request began before the revocation ${place}`, async () => {
+  const places = ['in this process', 'in another process'] as const
+  const stores = { 'is asked': memoryStore, tells: tellingStore }
+  for (const [place, [how, open]] of places.flatMap((one) =>
+    Object.entries(stores).map((store) => [one, store] as const),
+  )) {
+    test(`is refused where its request began before the revocation ${place}, and the store ${how}`, async () => {
       const clock = movableClock()
-      const { slow, fast, gate } = createScene({ clock })
+      const { slow, fast, gate } = createScene({ clock }, open())
       const visitor = await slow.request(createJar())
       clock.advance(100)
       const work = codeOf(visitor.session.signIn('u1'))
@@ -554,6 +559,22 @@ describe('a sign-in that races the revocation of its user (Q19)', () => {
     expect(await show(fast, jar.cookie as string)).toEqual({ userId: 'u1' })
   })
 })
+
+/** One that tells the mark when it stores the record of a sign-in, and must not be asked for it. */
+function tellingStore(): SessionStore {
+  const store = memoryStore()
+  return {
+    ...store,
+    async create(key, record, now, tellMark) {
+      const isCreated = await store.create(key, record, now)
+      tellMark?.(await store.revocationMark?.(record.userId ?? '', now))
+      return isCreated
+    },
+    revocationMark() {
+      throw new Error('asked for what was told')
+    },
+  }
+}
 
 test('reading again with the cookie from before a sign-in shows nothing of it', async () => {
   const { gate, fast, enter } = createScene()
