@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeData, encodeData, saysTheSame } from '../../src/core/codec.js'
 import {
+  adoptData,
   copyData,
   type DataCopy,
   renewCopy,
@@ -222,6 +223,38 @@ describe('data that are given out again', () => {
   test('are decoded again where they are nested deeper than the encoder allows', () => {
     const nested = (levels: number) => `{"a":${'['.repeat(levels)}${']'.repeat(levels)}}`
     expect(thawData(copyOf(nested(100_000)))).toBe(undefined)
+  })
+})
+
+describe('data that are adopted', () => {
+  const any = fc.dictionary(
+    fc.string(),
+    fc.oneof(plain, odd, fc.array(odd), fc.dictionary(fc.string(), odd)),
+    {
+      noNullPrototype: true,
+    },
+  )
+
+  test('are those that would be decoded, whatever is handed over, and nobody else has them', () => {
+    fc.assert(
+      fc.property(any, (given) => {
+        fc.pre(!Object.hasOwn(given, '__proto__'))
+        const { copy, data } = adoptData(given)
+        expect(copy.text).toBe(encodeData(given))
+        expect(data).toStrictEqual(decodeData(copy.text))
+        expect(Object.keys(data)).toEqual(Object.keys(decodeData(copy.text)))
+        expect(renewCopy(copy, data).text).toBe(copy.text)
+      }),
+    )
+  })
+
+  test('do not change with what was handed over', () => {
+    const given = { list: [{ n: 1 }], map: new Map([['a', { n: 1 }]]), date: new Date(0) }
+    const { data } = adoptData(given)
+    given.list[0] = { n: 2 }
+    given.map.set('a', { n: 2 })
+    given.date.setTime(9)
+    expect(data).toEqual({ list: [{ n: 1 }], map: new Map([['a', { n: 1 }]]), date: new Date(0) })
   })
 })
 

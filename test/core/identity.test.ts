@@ -1,4 +1,4 @@
-import { createSecretKey } from 'node:crypto'
+import { createHmac, createSecretKey } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type CookieSecret, createKeyring, csrfIdOf, hashSecret } from '../../src/core/identity.js'
@@ -27,6 +27,19 @@ describe('a cookie value', () => {
     const [id, secret] = [newId(), newSecret()]
     const credential = keyring.verify(keyring.sign(id, secret))
     expect(credential).toMatchObject({ id, secret, secretHash: hashSecret(secret), keyIndex: 0 })
+  })
+
+  test('ends with the HMAC-SHA-256 of its body, as Node makes it', () => {
+    const secrets = fc.oneof(fc.string({ minLength: 1 }), fc.uint8Array({ minLength: 1 }))
+    fc.assert(
+      fc.property(secrets, (secret) => {
+        const body = `${newId()}.${newSecret()}`
+        const [id, rest] = body.split('.') as [StoreKey, CookieSecret]
+        const key = createHmac('sha256', secret).update('staykept cookie tag').digest()
+        const tag = createHmac('sha256', key).update(body).digest('base64url').slice(0, 22)
+        expect(createKeyring([secret]).sign(id, rest)).toBe(`${body}.${tag}`)
+      }),
+    )
   })
 
   test('is refused when a single character of it is another', () => {
