@@ -10,6 +10,8 @@ export interface ChangeFeed {
   start(): void
   /** Where the feed answers at once, it is asked now: what is read next is current. */
   catchUp(): void
+  /** The store is back: a feed that waits to be opened anew waits no longer. */
+  hurry(): void
   close(): void
 }
 
@@ -132,6 +134,10 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
     era += 1
     onEvent({ type: 'reset' })
     turn({ isAlive: false, error })
+    openLater()
+  }
+
+  function openLater(): void {
     clearTimeout(timer)
     if (isClosed) return
     timer = setTimeout(open, jittered(pause, 1 / 4))
@@ -166,6 +172,11 @@ export function createChangeFeed(options: ChangeFeedOptions): ChangeFeed {
       } catch (error) {
         giveUp(error)
       }
+    },
+    hurry() {
+      if (feed !== undefined || pause === FIRST_PAUSE) return
+      pause = FIRST_PAUSE
+      openLater()
     },
     start() {
       if (isClosed || era > 0) return

@@ -56,7 +56,9 @@ export function createEngine(given: CoreOptions, random: Random = pooledRandom()
     storeBudget,
     onChange(change) {
       events.emit('breaker', change)
-      if (change.state !== 'open') tombstones.resume()
+      if (change.state === 'open') return
+      tombstones.resume()
+      feed.hurry()
     },
     probe: () => upkeep.check(),
     reconnect:

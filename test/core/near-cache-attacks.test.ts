@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createChangeFeed } from '../../src/core/change-feed.js'
 import { encodeData } from '../../src/core/codec.js'
 import { coherentStore } from '../../src/core/coherent-store.js'
 import { DecodedData } from '../../src/core/decoded-data.js'
@@ -7,7 +8,13 @@ import { createNearCache } from '../../src/core/near-cache.js'
 import { freshen } from '../../src/core/open-visit.js'
 import { encodePayload } from '../../src/core/record.js'
 import { VisitSnapshot } from '../../src/core/session-snapshot.js'
-import type { SessionRecord, SessionStore, StoreEvent, StoreKey } from '../../src/core/store.js'
+import type {
+  SessionRecord,
+  SessionStore,
+  StoreEvent,
+  StoreFeed,
+  StoreKey,
+} from '../../src/core/store.js'
 import { memoryStore } from '../../src/stores/memory.js'
 import { faultyStore, gatedStore } from '../../src/testing.js'
 import { heapInUse } from '../heap.js'
@@ -309,6 +316,44 @@ describe('by its rules, one by one, the near cache', () => {
     vi.advanceTimersByTime(1)
     prove()
     expect(find()).toBe(undefined)
+  })
+
+  test('has the room again of what it let go, however that went', () => {
+    const { record } = setUp()
+    const keys = Array.from({ length: 11 }, (_, n) => `${n}`.padStart(22, 'k') as StoreKey)
+    const cache = createNearCache({ ...NEAR, maxBytes: 10 * weighPayload(payload) })
+    const keep = (one: StoreKey, version = 'v1', expiresAt = Date.now() + HOUR): void =>
+      cache.answered(cache.reading(one), { ...record(version), expiresAt })
+    const [first, second] = keys as [StoreKey, StoreKey]
+    const ways = {
+      'for a newer one': () => keep(first),
+      'by an event': () => cache.drop(first),
+      'with a write': () => cache.answered(cache.writing(first, 'v2'), record('v2')),
+      'for another version': () => cache.answered(cache.reading(first), record('v3')),
+      'with all others': () => cache.clear(),
+      'of old age': () => {
+        vi.advanceTimersByTime(NEAR.maxEntryAge + 1)
+        cache.proven({ steady: performance.now(), wall: Date.now() })
+        cache.find(first, Date.now())
+      },
+      'past the bound': () => {
+        for (const one of keys) keep(one)
+      },
+    }
+    for (const [way, letGo] of Object.entries(ways)) {
+      for (let round = 0; round < 30; round += 1) {
+        cache.proven({ steady: performance.now(), wall: Date.now() })
+        keep(first)
+        letGo()
+      }
+      cache.clear()
+      cache.proven({ steady: performance.now(), wall: Date.now() })
+      for (const one of keys.slice(0, 10)) keep(one)
+      expect(cache.size, way).toBe(10)
+      expect(cache.find(second, Date.now()), way).toBeDefined()
+      keep(keys[10] as StoreKey)
+      expect(cache.size, way).toBe(10)
+    }
   })
 
   test('has no room taken up by what cannot be read', () => {
@@ -698,6 +743,68 @@ describe('a feed', () => {
     tells[0]?.({ type: 'ended', key: 'A'.repeat(22) as StoreKey })
     expect(heard).toEqual([])
     await near.manager.close()
+  })
+
+  describe('that cannot be opened', () => {
+    function failing(isDown: () => boolean) {
+      const opened: number[] = []
+      const memory = memoryStore()
+      const feed = createChangeFeed({
+        store: {
+          ...memory,
+          watch(listener) {
+            opened.push(performance.now())
+            if (isDown()) throw new Error('down')
+            return {
+              ...(memory.watch?.(listener) as StoreFeed),
+              check() {
+                if (isDown()) throw new Error('down')
+              },
+            }
+          },
+        },
+        interval: 500,
+        onEvent: () => {},
+        onProof: () => {},
+        onTurn: () => {},
+      })
+      return { feed, pauses: () => opened.map((at, n) => at - (opened[n - 1] ?? at)).slice(1) }
+    }
+
+    test('is tried more and more seldom, and at once when the store is back', async () => {
+      const { feed, pauses } = failing(() => true)
+      feed.start()
+      await vi.advanceTimersByTimeAsync(300_000)
+      const early = pauses()
+      expect(early[0]).toBeLessThan(1000)
+      expect(Math.max(...early)).toBeGreaterThan(20_000)
+      expect(Math.max(...early)).toBeLessThan(40_000)
+      feed.hurry()
+      await vi.advanceTimersByTimeAsync(1000)
+      expect(pauses().length).toBe(early.length + 1)
+      // What is not back is left alone again.
+      feed.hurry()
+      await vi.advanceTimersByTimeAsync(400)
+      feed.close()
+      feed.hurry()
+      const all = pauses().length
+      await vi.advanceTimersByTimeAsync(300_000)
+      expect(pauses().length).toBe(all)
+    })
+
+    test('begins with short pauses again once it was alive', async () => {
+      let isDown = true
+      const { feed, pauses } = failing(() => isDown)
+      feed.start()
+      await vi.advanceTimersByTimeAsync(100_000)
+      isDown = false
+      await vi.advanceTimersByTimeAsync(60_000)
+      const before = pauses().length
+      isDown = true
+      await vi.advanceTimersByTimeAsync(2000)
+      expect(pauses().length).toBeGreaterThan(before)
+      feed.close()
+    })
   })
 
   test('is asked about once a second, however stale a read may be', async () => {

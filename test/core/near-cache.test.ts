@@ -612,6 +612,28 @@ describe('a feed', () => {
     expect(world.faulty.total).toBe(before)
   })
 
+  test('is opened anew as soon as the store is back, however long it was away', async () => {
+    const world = createWorld()
+    const cookie = await cachedSession(world, { n: 1 })
+    world.feed.refusal = new Error('away')
+    world.faulty.fail(new Error('away'))
+    const visit = async (): Promise<void> => {
+      const answer = Promise.allSettled([read(world.near, cookie)])
+      await vi.advanceTimersByTimeAsync(1000)
+      await answer
+    }
+    for (let second = 0; second < 300; second += 1) await visit()
+    world.feed.refusal = undefined
+    await world.faulty.heal()
+    const opened = world.feed.opened
+    for (let second = 0; second < 5 && world.feed.opened === opened; second += 1) await visit()
+    await vi.advanceTimersByTimeAsync(500)
+    await read(world.near, cookie)
+    const before = world.faulty.total
+    await read(world.near, cookie)
+    expect(world.faulty.total).toBe(before)
+  })
+
   test('that throws when it is opened is no accident', async () => {
     const memory = memoryStore()
     const store = {
