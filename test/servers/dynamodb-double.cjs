@@ -44,6 +44,8 @@ function answer(res, status, body) {
 }
 
 const server = dynalite({ createTableMs: 0, deleteTableMs: 0 })
+// Node closes a connection that was idle for 5 s, perhaps just as a client that makes one attempt sends on it.
+server.keepAliveTimeout = 0
 const [handle] = server.listeners('request')
 server.removeAllListeners('request')
 server.on('request', (req, res) => {
