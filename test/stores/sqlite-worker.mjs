@@ -3,6 +3,7 @@
  * Lines on stdout tell what was acknowledged; they are written at once, so that a kill loses none.
  */
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { writeSync } from 'node:fs'
 import { createRequire } from 'node:module'
 
@@ -11,10 +12,13 @@ const [task, filename, number] = process.argv.slice(2)
 const NOW = 2_000_000_000_000
 
 const tasks = {
-  /** Adds 1 to the payload of `counter`, `number` times. */
+  /** Adds 1 to the payload of `counter`, `number` times, from the moment in which its stdin is closed. */
   async count() {
     const store = sqliteStore({ filename, busyTimeout: 20_000 })
     const key = 'counter'
+    await store.load(key, NOW)
+    say({ ready: true })
+    await once(process.stdin.resume(), 'end')
     let conflicts = 0
     for (let left = Number(number); left > 0; ) {
       let stored = await store.load(key, NOW)
