@@ -99,9 +99,9 @@ describe.skipIf(why !== undefined)('a server and its replica', () => {
   )
 
   test('as many replicas are asked for as is said', async () => {
-    const { store } = open(nodeRedis, primary, { replicas: 2 })
+    const { store } = open(nodeRedis, primary, { replicas: 2, replicationTimeout: 1000 })
     await store.create(key(1), record(), NOW)
-    await expect(store.delete(key(1), NOW)).rejects.toThrow(/on 1 of 2 replicas .* after 150 ms/)
+    await expect(store.delete(key(1), NOW)).rejects.toThrow(/on 1 of 2 replicas .* after 1000 ms/)
   })
 
   test('a closed store has closed the connection that it opened', async () => {
@@ -132,7 +132,7 @@ describe.skipIf(why !== undefined)('a cluster', () => {
   afterAll(() => cluster?.close())
 
   test.each(clusters)('$name: the replica of the very shard is asked', async (kind) => {
-    const { store } = open(kind, cluster)
+    const { store } = open(kind, cluster, PATIENTLY)
     await expect.poll(() => succeeding(store.load(key(0), NOW)), PATIENT).toBe(undefined)
     const sessions = Array.from({ length: 30 }, (_, at) => key(at))
     for (const at of sessions) {
@@ -157,17 +157,20 @@ describe.skipIf(sentinelServers.missing() !== undefined)('behind Sentinel', () =
   test('an end is confirmed by the replica, and after a fail-over by none until there is one', async () => {
     const watched = await sentinelServers.start()
     onTestFinished(() => watched.close())
-    const all = sentinels.map((kind) => ({ name: kind.name, ...open(kind, watched) }))
+    const all = sentinels.map((kind) => {
+      const { store, prefix } = open(kind, watched, PATIENTLY)
+      return { name: kind.name, store, hasty: open(kind, watched, { prefix }).store }
+    })
     for (const { store, name } of all) {
       const created = () => succeeding(store.create(key(1), record(), NOW))
       await expect.poll(created, PATIENT).toBe(true)
       expect(await store.delete(key(1), NOW), name).toBe(true)
     }
     await watched.primary.kill()
-    for (const { store, name } of all) {
+    for (const { store, hasty, name } of all) {
       const created = () => succeeding(store.create(key(2), record(), NOW))
       await expect.poll(created, PATIENT).toBe(true)
-      const ended = () => store.delete(key(2), NOW)
+      const ended = () => hasty.delete(key(2), NOW)
       await expect
         .poll(() => Promise.resolve(ended()).catch(({ message }) => message), PATIENT)
         .toMatch(/on 0 of 1 replicas/)
