@@ -116,11 +116,11 @@ export function mysqlStore(options: MysqlStoreOptions): SessionStore {
       const { user, payload } = bytesOf(key, record)
       const { version, lastSeenAt, expiresAt, absoluteExpiresAt } = record
       const values = [version, user, lastSeenAt, expiresAt, absoluteExpiresAt, payload]
-      for (let tries = 0; tries < 3; tries += 1) {
+      for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
         if (await insert({ key, payload, values: [key, ...values] })) return true
         const { count } = await change(sql.replace, [...values, key, now])
         if (count === 1) return true
-        // Where there is none after all, a dead one was pruned meanwhile.
+        // Where there is none after all, it went meanwhile, and whether it was alive when it stood there is not known.
         if ((await alive(key, now)) !== undefined) return false
       }
       throw storeError('a record came and went under one key. Nothing was stored', {
@@ -213,6 +213,8 @@ export function mysqlStore(options: MysqlStoreOptions): SessionStore {
 }
 
 const TABLE = 'staykept_sessions'
+/** Keys are used once, so a second attempt is rare. Each one that fails takes others who create and delete under the key. */
+const ATTEMPTS = 10
 /** How many rows one prune looks at. */
 const WINDOW = 5000
 /** How many rows one statement deletes: they are locked for its time. */

@@ -176,6 +176,46 @@ describe.skipIf(missing() !== undefined)('statements', () => {
       expect(await store.load(key('a'), NOW)).toBe(undefined)
     })
 
+    test('create at the tenth attempt, where a session of the key came and went nine times', async () => {
+      const { create, others, load } = await amongOthers(9)
+      expect(await create()).toBe(true)
+      expect(others).toEqual({ created: 9, deleted: 9 })
+      expect(await load()).toEqual(record({ version: 'w' }))
+    })
+
+    test('without end are an error that says that nothing was stored', async () => {
+      const { create, others, load } = await amongOthers(Number.POSITIVE_INFINITY)
+      await expect(create()).rejects.toMatchObject({
+        code: 'ERR_SESSION_STORE',
+        message: expect.stringMatching(/came and went .* Nothing was stored$/),
+      })
+      expect(others).toEqual({ created: 10, deleted: 10 })
+      expect(await load()).toBe(undefined)
+    })
+
+    /** A create before whose INSERT there comes a session of its key, and goes again before the dead one is replaced. */
+    async function amongOthers(times: number) {
+      const login = await home(port)
+      const { store, gate, sent } = watched(login)
+      const other = openStore({ login })
+      const others = { created: 0, deleted: 0 }
+      await store.load(key('a'), NOW)
+      sent.length = 0
+      gate.around = async (send) => {
+        // INSERT, UPDATE of a dead one, SELECT.
+        const [attempt, step] = [Math.floor(sent.length / 3), sent.length % 3]
+        if (attempt < times && step === 0) {
+          others.created += Number(await other.create(key('a'), record(), NOW))
+        }
+        if (attempt < times && step === 1) {
+          others.deleted += Number(await other.delete(key('a'), NOW))
+        }
+        return send()
+      }
+      const create = () => store.create(key('a'), record({ version: 'w' }), NOW)
+      return { create, others, load: () => other.load(key('a'), NOW) }
+    }
+
     test.each(CLIENTS)(
       'in a deadlock are sent once more when they were the ones undone: with %s',
       async (client) => {
