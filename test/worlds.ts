@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import incumbentSession from 'express-session'
 import { type SessionOptions, type SessionStore, session } from 'staykept'
 import { memoryStore } from 'staykept/memory'
+import { onTestFinished } from 'vitest'
 import { dist } from './dist.js'
 import { type Client, createClient, createJar, type Jar, serve } from './http.js'
 import { createApp } from './processes/app.cjs'
@@ -130,6 +131,13 @@ export async function stop(child: ChildProcess): Promise<void> {
   const exited = once(child, 'exit')
   child.kill('SIGKILL')
   await exited
+}
+
+/** Somebody who asks a server that does nothing, to tell a slow machine from a slow application. */
+export async function bystander(): Promise<Client> {
+  const { child, message } = await start('bystander.cjs', {})
+  onTestFinished(() => stop(child))
+  return createClient(`http://127.0.0.1:${(message as { port: number }).port}`)
 }
 
 function world(name: string, urls: readonly string[], close: () => Promise<void>): World {

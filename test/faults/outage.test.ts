@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { freePort } from '../servers/process.js'
+import { bystander } from '../worlds.js'
 import { oneOfEach } from './engines.js'
 import { load, row, sampled, statuses, took } from './load.js'
 import { needs } from './needs.js'
-import { bystander, serverWithPeople, worldAt } from './users.js'
+import { serverWithPeople, worldAt } from './users.js'
 
 /** Bounds that the library promises, and twice the time on a machine that others use. */
 const SLACK = 2

@@ -1,5 +1,4 @@
 import { onTestFinished } from 'vitest'
-import { type Client, createClient } from '../http.js'
 import type { ServerProcess } from '../servers/process.js'
 import type { Settings } from '../stores/rig.js'
 import {
@@ -7,8 +6,6 @@ import {
   inParallel,
   type ProcessSettings,
   processWorld,
-  start,
-  stop,
   type World,
 } from '../worlds.js'
 import { type Engine, redis } from './engines.js'
@@ -59,13 +56,6 @@ export async function worldAt(engine: Engine, port: number, count: number): Prom
   const world = await faultWorld(engine.settings(port), count, undefined, engine)
   onTestFinished(world.close)
   return world
-}
-
-/** Somebody who asks a server that does nothing, to tell a slow machine from a slow application. */
-export async function bystander(): Promise<Client> {
-  const { child, message } = await start('bystander.cjs', {})
-  onTestFinished(() => stop(child))
-  return createClient(`http://127.0.0.1:${(message as { port: number }).port}`)
 }
 
 export async function signedIn(world: World, count: number, prefix = 'user'): Promise<Browser[]> {

@@ -3,12 +3,14 @@ import type { StoreKey } from 'staykept'
 import { memoryStore } from 'staykept/memory'
 import { faultyStore } from 'staykept/testing'
 import { describe, expect, test } from 'vitest'
-import { inParallel } from '../worlds.js'
+import { bystander, inParallel } from '../worlds.js'
 import { openSite, storesUnderTest } from './harness.js'
 
 const BUDGET = 150
 /** Room for a busy machine: twice the budget, and what a request takes anyway. */
 const WITHIN = 2 * BUDGET + 100
+/** What may fail on a busy machine, and has to succeed in the end. */
+const PATIENT = { timeout: 10_000, interval: 50 }
 
 async function timed<T>(job: () => Promise<T>): Promise<{ took: number; value: T }> {
   const started = performance.now()
@@ -23,21 +25,28 @@ describe.each(storesUnderTest)('P4, $name', ({ open }) => {
     await store.load('nobody' as StoreKey, 0)
     const faulty = faultyStore(store)
     const opened = await openSite(faulty.store, { storeBudget: BUDGET, ...options })
+    const browser = opened.browser()
+    const signIn = () => browser.do((session) => session.signIn('ada', { data: { n: 1 } }))
+    await expect.poll(async () => (await signIn()).status, PATIENT).toBe(200)
     const storeErrors: string[] = []
     opened.sessions.on('storeError', ({ operation }) => storeErrors.push(operation))
-    const browser = opened.browser()
-    await browser.do((session) => session.signIn('ada', { data: { n: 1 } }))
     return { ...opened, faulty, user: browser, storeErrors }
   }
 
   test('a hung store: 503 with Retry-After in bounded time, the cookie stays, and all goes on by itself', async () => {
     const { faulty, user, browser, storeErrors } = await site()
     const cookie = user.jar.header()
+    const idle = await bystander()
+    const requests = (parallel: number) =>
+      inParallel(100, parallel, () => user.do((session) => session.n))
+    const usual = await timed(() => requests(20))
     faulty.hang()
-    const { took, value: answers } = await timed(() =>
-      inParallel(100, 100, () => user.do((session) => session.n)),
-    )
-    expect(took).toBeLessThan(WITHIN + 300)
+    const [{ took, value: answers }, machine] = await Promise.all([
+      timed(() => requests(100)),
+      timed(() => inParallel(100, 100, () => idle.get('/'))),
+    ])
+    // A hundred at once take their time on this machine, whatever the store does.
+    expect(took).toBeLessThan(2 * (BUDGET + Math.max(usual.took, machine.took)))
     for (const { status, headers, cookies } of answers) {
       expect([status, headers['retry-after'], cookies]).toEqual([503, '1', []])
     }
@@ -48,7 +57,8 @@ describe.each(storesUnderTest)('P4, $name', ({ open }) => {
     expect(storeErrors).toContain('load')
     await faulty.heal('never')
     expect(user.jar.header()).toBe(cookie)
-    expect((await user.do((session) => session.n)).body).toBe(1)
+    // Requests of one moment share a load. Where the machine was too busy for that, their loads have opened the breaker.
+    await expect.poll(async () => (await user.do((session) => session.n)).body, PATIENT).toBe(1)
   })
 
   test.each<[string, (session: Any) => unknown]>([
