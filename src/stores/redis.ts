@@ -53,6 +53,7 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
   const feed = createFeed({ connection, commands, recovery, start, ends })
   /** Versions of records without a user: where a sign-in starts from one, the user's index is written first. */
   const anonymous = recentSet(REMEMBERED)
+  let enlistedAgain = 0
 
   function read(value: string, now: number): SessionRecord {
     const record = decodeRecord(value, now)
@@ -76,11 +77,10 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
     { now, write, as }: ListedWrite<T>,
   ): Promise<T> {
     const userId = record.userId as string
-    const enlist = (): Promise<unknown> => users.enlist(userId, key, record, now)
-    if (!connection.isOrdered) return enlist().then(write).then(as)
+    if (!connection.isOrdered) return users.enlist(userId, key, record, now).then(write).then(as)
     let isListed = false
     let entryError: unknown
-    const entry = enlist().then(
+    const entry = users.enlist(userId, key, record, now).then(
       () => {
         isListed = true
       },
@@ -88,16 +88,21 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
         entryError = error
       },
     )
-    const mend = async (mayStand: () => boolean): Promise<void> => {
+    const enlistAgain = (): Promise<unknown> => {
+      enlistedAgain += 1
+      return users.enlist(userId, key, record, now, 'runText')
+    }
+    const mend = async (): Promise<void> => {
       await entry
-      if (isListed || !mayStand()) return
-      await enlist().catch((error: unknown) => takeBack(key, error))
+      if (!isListed) await enlistAgain().catch((error: unknown) => takeBack(key, error))
     }
     return write().then(
-      (answer) => (isListed ? as(answer) : mend(() => isOne(answer)).then(() => as(answer))),
+      (answer) => (isListed || !isOne(answer) ? as(answer) : mend().then(() => as(answer))),
       async (error: unknown) => {
-        // Of two lost replies the first was executed too.
-        await mend(() => isUnknown(error) && !isUnknown(entryError))
+        await entry
+        if (isUnknown(error) && !isUnknown(entryError)) await mend()
+        // Of two lost replies the first may have said that the script is forgotten. Who looks for the record looks behind this.
+        else if (isUnknown(error)) enlistAgain().catch(enlistAgain).catch(ignore)
         throw error
       },
     )
@@ -126,12 +131,12 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
         return commands.runAs(isOne, CREATE, start + key, ...args)
       }
       const write = (): Promise<unknown> => commands.run(CREATE, start + key, ...args)
-      const resent = commands.resent()
+      const before = commands.resent() + enlistedAgain
       const created = writeListed(key, record, { now, write, as: isOne })
       if (tellMark === undefined || !connection.isOrdered) return created
       return lookBehind(users.mark(record.userId, now), created, (mark) => {
-        // Else it may be older than the record.
-        if (commands.resent() === resent) tellMark(mark)
+        // Else it may be older than the record, or than its entry.
+        if (commands.resent() + enlistedAgain === before) tellMark(mark)
       })
     },
 
@@ -201,8 +206,17 @@ function lookBehind<T>(
   created: Promise<boolean>,
   tell: (seen: T) => void,
 ): Promise<boolean> {
-  const looked = look.then(tell, () => {})
-  return created.then((isCreated) => looked.then(() => isCreated))
+  // Not told as soon as it is there: only when all is done is it known whether anything came late.
+  const looked = look.then(
+    (seen) => () => tell(seen),
+    () => ignore,
+  )
+  return created.then((isCreated) =>
+    looked.then((tellNow) => {
+      tellNow()
+      return isCreated
+    }),
+  )
 }
 
 interface ListedWrite<T> {
@@ -223,6 +237,8 @@ const MISSING: WriteResult = Object.freeze({ outcome: 'missing' })
 function isOne(answer: unknown): boolean {
   return Number(answer) === 1
 }
+
+function ignore(): void {}
 
 function isUnknown(error: unknown): boolean {
   return isSessionError(error, 'ERR_SESSION_OUTCOME_UNKNOWN')

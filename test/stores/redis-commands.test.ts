@@ -136,6 +136,57 @@ describe.skipIf(why !== undefined)('scripts', () => {
     },
   )
 
+  test('the mark is not told where the entry of the session came after it', async () => {
+    const { store, prefix, client } = open(nodeRedis)
+    const other = open(nodeRedis, prefix).store
+    const index = `${prefix}user:ada`
+    await ask(server.port, 'SET', index, 'refused')
+    const { sendCommand } = client
+    const entries = vi.fn()
+    client.sendCommand = async function (this: Data, ...args: Data[]) {
+      if (args[0].includes(index)) entries()
+      if (entries.mock.calls.length === 2 && args[0].includes(index)) {
+        await ask(server.port, 'DEL', index)
+        const mark = { value: 'm', expiresAt: NOW + MINUTE }
+        // It cannot see the session yet, whose record is there.
+        expect(await other.deleteByUser?.('ada', { except: [], mark, now: NOW })).toEqual([])
+      }
+      return sendCommand.apply(this, args)
+    }
+    const told = vi.fn()
+    expect(await store.create(key(1), record({ userId: 'ada' }), NOW, told)).toBe(true)
+    expect(entries).toHaveBeenCalledTimes(2)
+    expect(told).not.toHaveBeenCalled()
+    expect(await store.listByUser?.('ada', NOW)).toHaveLength(1)
+  })
+
+  test.each(kinds)(
+    '$name: a session is listed though both replies were lost, and the server had forgotten the script of its entry',
+    async (kind) => {
+      const proxy = await startProxy(server.port)
+      onTestFinished(() => proxy.close())
+      const { store, prefix } = open(kind, undefined, proxy.port)
+      const other = open(kind, prefix).store
+      const knowUpdate = async (one: typeof store, at: StoreKey) => {
+        await one.create(at, record({ version: 'u' }), NOW)
+        await one.update(at, record(), 'u', NOW)
+      }
+      await store.create(key(1), record({ userId: 'ada' }), NOW)
+      await knowUpdate(store, key(2))
+      await ask(server.port, 'SCRIPT', 'FLUSH')
+      await knowUpdate(other, key(3))
+      proxy.loseReplyTo((request) => request.includes('listed'))
+      const signedIn = record({ userId: 'ada', version: 'w' })
+      await expect(store.update(key(2), signedIn, 'v', NOW)).rejects.toMatchObject({
+        code: 'ERR_SESSION_OUTCOME_UNKNOWN',
+      })
+      // As the core looks whether its sign-in landed.
+      expect(await store.load(key(2), NOW)).toMatchObject({ version: 'w' })
+      const listed = await other.listByUser?.('ada', NOW)
+      expect(listed?.map((one) => one.key).sort()).toEqual([key(1), key(2)])
+    },
+  )
+
   test.each(standalone)(
     '$name: what the server has forgotten is told to it again',
     async (kind) => {
@@ -231,9 +282,9 @@ async function site(kind: ClientKind, port = server.port) {
 }
 
 function open(kind: ClientKind, prefix = `${randomUUID()}:`, port = server.port) {
-  const client = kind.open({ port })
+  const client: Data = kind.open({ port })
   onTestFinished(() => end(client))
-  return { store: redisStore({ client, prefix }), prefix }
+  return { store: redisStore({ client, prefix }), prefix, client }
 }
 
 interface Line {

@@ -13,7 +13,13 @@ import { DELETE_OF_USER, DELETE_OF_USER_AND_TELL, ENLIST, MARK } from './scripts
  * Everything happens on one key at a time, as a cluster demands.
  */
 export interface UserIndex {
-  enlist(userId: string, key: StoreKey, record: SessionRecord, now: number): Promise<unknown>
+  enlist(
+    userId: string,
+    key: StoreKey,
+    record: SessionRecord,
+    now: number,
+    how?: 'run' | 'runText',
+  ): Promise<unknown>
   /** Removes the entries of records that were deleted. */
   strike(userId: string, keys: readonly StoreKey[]): Promise<unknown>
   list(userId: string, now: number): Promise<KeyedRecord[]>
@@ -69,10 +75,10 @@ export function createUserIndex(
   }
 
   return {
-    enlist(userId, key, { absoluteExpiresAt }, now) {
+    enlist(userId, key, { absoluteExpiresAt }, now, how = 'run') {
       const deadline = Number(encodeTime(absoluteExpiresAt))
       const past = Math.floor(now - PRUNE_SLACK)
-      return commands.run(
+      return commands[how](
         ENLIST,
         indexKey(userId),
         ...[String(deadline), key, String(past), keepFor(deadline, now)],
