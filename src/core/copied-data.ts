@@ -45,9 +45,12 @@ export interface AdoptedData {
 /** Throws for data that cannot be stored. */
 export function adoptData(given: object): AdoptedData {
   const text = encodeData(given)
-  const copy = copyData(text, given)
-  const thawed = thawData(copy.data)
-  if (thawed !== undefined) return { copy, data: thawed }
+  // What an application puts into these may be more than can be cloned, such as a Proxy.
+  if (!text.includes('{"$map":') && !text.includes('{"$set":')) {
+    const copy = copyData(text, given)
+    const thawed = thawData(copy.data)
+    if (thawed !== undefined) return { copy, data: thawed }
+  }
   const data = decodeData(text)
   return { copy: copyData(text, data), data }
 }
@@ -154,7 +157,8 @@ function copy(value: unknown, depth: number): unknown {
 }
 
 function copyList(list: readonly unknown[], depth: number): unknown[] {
-  const copies = list.slice()
+  // Not `slice`, which makes an array of the realm or class that the list is from.
+  const copies: unknown[] = [...list]
   for (let at = 0; at < copies.length; at++) copies[at] = copy(copies[at], depth)
   return copies
 }

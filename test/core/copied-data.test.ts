@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeData, encodeData, saysTheSame } from '../../src/core/codec.js'
@@ -251,6 +252,15 @@ describe('data that are adopted', () => {
         expect(renewCopy(copy, data).text).toBe(copy.text)
       }),
     )
+  })
+
+  test('are of this realm and no Proxy, wherever one stood in what was handed over', () => {
+    const given = {
+      map: new Map([['a', new Proxy({ n: 1 }, {})]]),
+      foreign: runInNewContext('[1, [{ n: 1 }]]') as unknown[],
+    }
+    const { data } = adoptData(given)
+    expect(data).toStrictEqual({ map: new Map([['a', { n: 1 }]]), foreign: [1, [{ n: 1 }]] })
   })
 
   test('do not change with what was handed over', () => {
