@@ -124,16 +124,21 @@ function checkRevocation(
     engine.tombstones.add(id, 'revokeByUser')
     visit.startAnew()
   }
+  const fail = (error: unknown): never => {
+    undo()
+    throw error
+  }
   const judge = (mark: string | undefined): MaybePromise<void> => {
-    if (mark === undefined || !engine.revocations.applies(mark, caller)) return
+    try {
+      if (mark === undefined || !engine.revocations.applies(mark, caller)) return
+    } catch (error) {
+      // A store of someone else's may answer what is no mark, such as `null`.
+      return fail(error)
+    }
     undo()
     return budget.spend(engine.tombstones.attempt(id, budget.left()), () => {
       throw revoked()
     })
-  }
-  const fail = (error: unknown): never => {
-    undo()
-    throw error
   }
   if (caller.told !== undefined) return judge(caller.told.mark)
   let mark: MaybePromise<string | undefined>

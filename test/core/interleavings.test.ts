@@ -539,6 +539,18 @@ describe('a sign-in that races the revocation of its user (Q19)', () => {
     })
   }
 
+  test('leaves no session where the store answers what is no mark', async () => {
+    const inner = memoryStore()
+    const store = { ...inner, revocationMark: () => null as never }
+    const process = createProcess(store)
+    const jar = createJar()
+    await process.handle(jar, async (session) => {
+      await expect(session.signIn('u1')).rejects.toThrow(TypeError)
+    })
+    expect(jar.cookie).toBeUndefined()
+    await process.manager.close()
+  })
+
   test('is fine where its request began after the revocation', async () => {
     const clock = movableClock()
     const { store, fast } = createScene({ clock })
