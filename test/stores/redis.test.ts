@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
+import net from 'node:net'
 import { Cluster, Redis } from 'ioredis'
 import { createClient } from 'redis'
 import type { SessionRecord, SessionStore, StoreKey } from 'staykept'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   default as byDefault,
   RedisStore,
@@ -390,6 +391,23 @@ describe.skipIf(why !== undefined)('without a connection', () => {
       expect(await ask(server.port, 'DBSIZE')).toBe(':0\r\n')
     },
     30_000,
+  )
+
+  test.each(standalone.filter(({ name }) => /^node-redis \d$/.test(name)))(
+    '$name: what was not written yet when the connection broke is asked for again, however often it breaks',
+    async (kind) => {
+      const server = await serverWith([])
+      const { store } = open(kind, server)
+      const write = vi.spyOn(net.Socket.prototype, 'write')
+      onTestFinished(() => write.mockRestore())
+      for (let round = 0; round < 5; round += 1) {
+        expect(await store.load(key(0), NOW)).toBe(undefined)
+        const socket = write.mock.contexts.at(-1) as net.Socket
+        const loads = [1, 2, 3].map((number) => store.load(key(number), NOW))
+        socket.destroy(new Error('broken'))
+        expect(await Promise.all(loads)).toEqual([undefined, undefined, undefined])
+      }
+    },
   )
 
   test.each(standalone)(

@@ -30,7 +30,11 @@ export function createUnwritten(): Unwritten {
       first = 0
     },
     takeAllBack() {
-      for (const takeBack of [...commands]) takeBack?.()
+      // Each once, and the last one first: the list in node-redis 5 comes apart where something is removed from it twice, or
+      // its first entry, and then the client never connects again.
+      const all = commands.splice(0)
+      first = 0
+      for (const takeBack of all.reverse()) takeBack?.()
     },
   }
 }
