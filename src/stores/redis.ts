@@ -1,4 +1,4 @@
-import { isSessionError } from '../core/errors.js'
+import { isSessionError, storeError } from '../core/errors.js'
 import type { SessionRecord, SessionStore, StoreKey, WriteResult } from '../core/store.js'
 import { connectionOf, type IoredisClient, type NodeRedisClient } from './redis/client.js'
 import { createCommands } from './redis/commands.js'
@@ -110,8 +110,13 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
 
   /** A session that is in no list is one that nobody can end. */
   function takeBack(key: StoreKey, error: unknown): never {
-    commands.write(start + key, 'getdel', start + key).catch(() => {})
-    throw error
+    commands.write(start + key, 'getdel', start + key).catch(ignore)
+    if (!isUnknown(error)) throw error
+    // The core would look for a sign-in of which it is not known whether it landed, and may find what could not be deleted.
+    throw storeError(
+      'Redis did not confirm the entry of a session in the index of its user, so the session was taken back',
+      { cause: error, executed: 'no' },
+    )
   }
 
   return {

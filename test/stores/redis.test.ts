@@ -190,6 +190,19 @@ describe.skipIf(why !== undefined)('what stands under the keys', () => {
     }
   })
 
+  test('a user who may neither write the index nor take a session back signs nobody in', async () => {
+    const denied = ['-zadd', '-getdel']
+    await ask(server.port, 'ACL', 'SETUSER', 'half', 'on', 'nopass', '~*', '&*', '+@all', ...denied)
+    const login = { username: 'half', password: 'any' }
+    const { store } = open(nodeRedis, server, undefined, login)
+    const { browser } = await openSite(store)
+    const visitor = browser()
+    await visitor.do((mine) => void Object.assign(mine, { cart: 1 }))
+    for (const one of [visitor, browser()]) {
+      expect(await one.do((mine) => mine.signIn('ada'))).toMatchObject({ status: 503, cookies: [] })
+    }
+  })
+
   test('a session that ends takes its entry along, and the index goes with its last one', async () => {
     const { store, prefix } = open(nodeRedis, server)
     const index = `${prefix}user:ada`
