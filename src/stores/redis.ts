@@ -1,9 +1,9 @@
-import { isSessionError, storeError } from '../core/errors.js'
-import type { SessionRecord, SessionStore, StoreKey, WriteResult } from '../core/store.js'
+import type { SessionRecord, SessionStore, WriteResult } from '../core/store.js'
 import { connectionOf, type IoredisClient, type NodeRedisClient } from './redis/client.js'
 import { createCommands } from './redis/commands.js'
 import { createEnds } from './redis/ends.js'
 import { createFeed } from './redis/feed.js'
+import { createListedWrites } from './redis/listed-writes.js'
 import { recentSet } from './redis/recent.js'
 import { decodeRecord, encodeRecord, encodeTime, keepFor } from './redis/record-text.js'
 import { createRecovery } from './redis/recovery.js'
@@ -50,10 +50,11 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
     options.revocation === undefined ? undefined : createReplication(connection, options)
   const ends = createEnds(connection.addedPrefix + start)
   const users = createUserIndex(commands, start, ends, replication)
+  const { isOrdered } = connection
+  const listed = createListedWrites({ commands, users, isOrdered, start })
   const feed = createFeed({ connection, commands, recovery, start, ends })
   /** Versions of records without a user: where a sign-in starts from one, the user's index is written first. */
   const anonymous = recentSet(REMEMBERED)
-  let enlistedAgain = 0
 
   function read(value: string, now: number): SessionRecord {
     const record = decodeRecord(value, now)
@@ -64,59 +65,6 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
   function result(answer: unknown, now: number): WriteResult {
     if (Array.isArray(answer)) return { outcome: 'conflict', record: read(answer[0], now) }
     return Number(answer) === 1 ? UPDATED : MISSING
-  }
-
-  /**
-   * Writes a record of a user that may not stand in the user's index yet. The entry comes first. Where the connection
-   * keeps the order of what it is given, both travel together; if the engine has forgotten the script of the entry and not
-   * that of the record, the entry comes a round trip late, and still before anyone has the cookie.
-   */
-  function writeListed<T>(
-    key: StoreKey,
-    record: SessionRecord,
-    { now, write, as }: ListedWrite<T>,
-  ): Promise<T> {
-    const userId = record.userId as string
-    if (!connection.isOrdered) return users.enlist(userId, key, record, now).then(write).then(as)
-    let isListed = false
-    let entryError: unknown
-    const entry = users.enlist(userId, key, record, now).then(
-      () => {
-        isListed = true
-      },
-      (error: unknown) => {
-        entryError = error
-      },
-    )
-    const enlistAgain = (): Promise<unknown> => {
-      enlistedAgain += 1
-      return users.enlist(userId, key, record, now, 'runText')
-    }
-    const mend = async (): Promise<void> => {
-      await entry
-      if (!isListed) await enlistAgain().catch((error: unknown) => takeBack(key, error))
-    }
-    return write().then(
-      (answer) => (isListed || !isOne(answer) ? as(answer) : mend().then(() => as(answer))),
-      async (error: unknown) => {
-        await entry
-        if (isUnknown(error) && !isUnknown(entryError)) await mend()
-        // Of two lost replies the first may have said that the script is forgotten. Who looks for the record looks behind this.
-        else if (isUnknown(error)) enlistAgain().catch(enlistAgain).catch(ignore)
-        throw error
-      },
-    )
-  }
-
-  /** A session that is in no list is one that nobody can end. */
-  function takeBack(key: StoreKey, error: unknown): never {
-    commands.write(start + key, 'getdel', start + key).catch(ignore)
-    if (!isUnknown(error)) throw error
-    // The core would look for a sign-in of which it is not known whether it landed, and may find what could not be deleted.
-    throw storeError(
-      'Redis did not confirm the entry of a session in the index of its user, so the session was taken back',
-      { cause: error, executed: 'no' },
-    )
   }
 
   return {
@@ -136,13 +84,7 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
         return commands.runAs(isOne, CREATE, start + key, ...args)
       }
       const write = (): Promise<unknown> => commands.run(CREATE, start + key, ...args)
-      const before = commands.resent() + enlistedAgain
-      const created = writeListed(key, record, { now, write, as: isOne })
-      if (tellMark === undefined || !connection.isOrdered) return created
-      return lookBehind(users.mark(record.userId, now), created, (mark) => {
-        // Else it may be older than the record, or than its entry.
-        if (commands.resent() + enlistedAgain === before) tellMark(mark)
-      })
+      return listed.write(key, record, { now, write, as: isOne, tellMark })
     },
 
     update(key, record, expectedVersion, now, reason) {
@@ -154,7 +96,7 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
       const write = (listed = ''): Promise<unknown> =>
         commands.run(UPDATE, start + key, ...args, listed, ...told)
       const writeAll = (): Promise<WriteResult> =>
-        writeListed(key, record, { now, write: () => write('listed'), as })
+        listed.write(key, record, { now, write: () => write('listed'), as })
       if (userId === '') anonymous.add(version)
       else if (anonymous.has(expectedVersion)) return writeAll()
       return write().then((answer) => (Number(answer) === UNLISTED ? writeAll() : as(answer)))
@@ -205,32 +147,6 @@ export const RedisStore: new (options: RedisStoreOptions) => SessionStore = func
 
 export default RedisStore
 
-/** `created`, and before that what a look brought that was sent behind it. A look that fails is none. */
-function lookBehind<T>(
-  look: Promise<T>,
-  created: Promise<boolean>,
-  tell: (seen: T) => void,
-): Promise<boolean> {
-  // Not told as soon as it is there: only when all is done is it known whether anything came late.
-  const looked = look.then(
-    (seen) => () => tell(seen),
-    () => ignore,
-  )
-  return created.then((isCreated) =>
-    looked.then((tellNow) => {
-      tellNow()
-      return isCreated
-    }),
-  )
-}
-
-interface ListedWrite<T> {
-  readonly now: number
-  readonly write: () => Promise<unknown>
-  /** What its answer means. */
-  readonly as: (answer: unknown) => T
-}
-
 /** What UPDATE answers where the user's index has to be written first. */
 const UNLISTED = 2
 /** Enough for the sign-ins of some minutes; a sign-in whose record is not remembered takes two commands more. */
@@ -241,12 +157,6 @@ const MISSING: WriteResult = Object.freeze({ outcome: 'missing' })
 
 function isOne(answer: unknown): boolean {
   return Number(answer) === 1
-}
-
-function ignore(): void {}
-
-function isUnknown(error: unknown): boolean {
-  return isSessionError(error, 'ERR_SESSION_OUTCOME_UNKNOWN')
 }
 
 function showOption(value: unknown): string {
