@@ -26,6 +26,9 @@ vi.mock('node:crypto', async (importOriginal) => {
   return { ...actual, ...counted }
 })
 
+/** The check of a cookie: an HMAC is two hashes. */
+const MAC = ['hash', 'hash']
+
 /** Stands in the session data, so that work on them is told from other work. */
 const MARKER = 'marker-of-the-session-data'
 
@@ -113,7 +116,7 @@ for (const { name, open } of storesUnderTest) {
       const forged = `${value.slice(0, 40)}${value[40] === 'A' ? 'B' : 'A'}${value.slice(41)}`
       expect(await cost(get(`sid=${forged}`))).toEqual({
         ...NOTHING,
-        crypto: ['createHmac'],
+        crypto: MAC,
       })
     })
 
@@ -129,7 +132,7 @@ for (const { name, open } of storesUnderTest) {
       const browser = await visitor(url)
       expect(await cost(() => browser.get('/read'))).toEqual({
         store: { load: 1 },
-        crypto: ['createHmac', 'hash'],
+        crypto: [...MAC, 'hash'],
         stringify: 0,
         parse: 1,
       })
@@ -153,10 +156,10 @@ for (const { name, open } of storesUnderTest) {
     test('a sign-in is at most four calls, with the mark that revocation leaves', async () => {
       const { cost, url } = await site()
       const fresh = createClient(url)
-      expect((await cost(() => fresh.post('/login?user=ada'))).store).toEqual({
-        create: 1,
-        revocationMark: 1,
-      })
+      // Redis looks at the mark in the same trip, and is not asked.
+      expect((await cost(() => fresh.post('/login?user=ada'))).store).toEqual(
+        name.startsWith('redis') ? { create: 1 } : { create: 1, revocationMark: 1 },
+      )
       const known = await visitor(url)
       expect((await cost(() => known.post('/login?user=ada'))).store).toEqual({
         load: 1,
