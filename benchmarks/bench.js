@@ -5,7 +5,7 @@
  *     npm run bench -w benchmarks
  *     npm run bench -w benchmarks -- redis layer 'read a key' --rounds 3
  *     npm run bench -w benchmarks -- --quick           to see whether it runs
- *     npm run bench:readme -w benchmarks               all that the README quotes, in about twelve minutes
+ *     npm run bench:readme -w benchmarks               all that the README quotes, in about ten minutes
  */
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
