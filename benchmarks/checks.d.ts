@@ -6,10 +6,16 @@ type Middleware = (
   next: (error?: unknown) => void,
 ) => void
 
-export function check(variant: {
+interface Variant {
   middleware: Middleware
   signIn(req: IncomingMessage, data: Record<string, unknown>, done: () => void): void
-}): Promise<void>
+}
+
+export function check(variant: Variant): Promise<void>
+
+export function checkEndAll(
+  variant: Variant & { endAll?(data: Record<string, unknown>): Promise<unknown> },
+): Promise<void>
 
 export function checkHit(
   variant: { middleware: Middleware; look(req: IncomingMessage): unknown },

@@ -28,7 +28,10 @@ const plainRedis = {
   'express-session, connect-redis': async () => connectRedis(await openRedis()),
 }
 
-/** `server` is a file of test/servers. With `mustEndAll` nobody is timed who cannot end all sessions of a user. `workloads`: those that say something there, unless others are asked for. */
+/**
+ * `server` is a file of test/servers. With `mustEndAll` nobody is timed who cannot end all sessions of a user. `workloads`:
+ * those that say something there, unless others are asked for.
+ */
 export const families = {
   memory: {
     variants: {
@@ -71,8 +74,8 @@ export const families = {
     mustEndAll: true,
     variants: {
       ...plainRedis,
-      'connect-redis and a list by hand': () => listed(openRedis()),
-      'by hand, client without its timeout': () => listed(openRedis(WITHOUT_TIMEOUT)),
+      'connect-redis and a list by hand': async () => listed(await openRedis()),
+      'by hand, client without its timeout': async () => listed(await openRedis(WITHOUT_TIMEOUT)),
     },
   },
   'near-cache': {
@@ -186,8 +189,7 @@ function incumbent(store) {
  * What it takes to end all sessions of a user with express-session, as ours do: the session stands in a list before it is
  * stored, and a mark that ends sign-ins under way is looked for afterwards.
  */
-async function listed(opening) {
-  const client = await opening
+async function listed(client) {
   const variant = await connectRedis(client)
   const listOf = (person) => `sessions-of:${person}`
   const markOf = (person) => `ended:${person}`

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { session } from 'staykept'
 import { memoryStore } from 'staykept/memory'
 import { describe, expect, test } from 'vitest'
-import { check, checkHit } from '../benchmarks/checks.js'
+import { check, checkEndAll, checkHit } from '../benchmarks/checks.js'
 import { simulate } from '../benchmarks/feed-simulation.js'
 import { dist } from './dist.js'
 import { type RunResult, root, run } from './run.js'
@@ -44,6 +44,26 @@ describe('what is not right is not timed', () => {
   }
 
   test('a session layer that is right passes', () => check({ middleware: sessions, signIn }))
+
+  test('one that ends all sessions of a user passes, and none that cannot, or ends nothing, or others too', async () => {
+    let people = 0
+    const able = {
+      middleware: sessions,
+      signIn(req: IncomingMessage, data: Record<string, unknown>, done: () => void) {
+        people += 1
+        req.session.signIn(`person ${people}`, { data }).then(done, done)
+      },
+    }
+    const endLast = async () => void (await sessions.revokeByUser(`person ${people}`))
+    await checkEndAll({ ...able, endAll: endLast })
+    await expect(checkEndAll(able)).rejects.toThrow('cannot end all sessions of a user')
+    await expect(checkEndAll({ ...able, endAll: async () => {} })).rejects.toThrow('all sessions')
+    const endBoth = async () => {
+      await endLast()
+      await sessions.revokeByUser(`person ${people - 1}`)
+    }
+    await expect(checkEndAll({ ...able, endAll: endBoth })).rejects.toThrow('those of others stay')
+  })
 
   test('one that takes every cookie for the same person', async () => {
     const one = { user: { name: 'Ada Lovelace' }, visits: 12 }

@@ -24,12 +24,19 @@ const OTHER: unique symbol = Symbol('other')
 
 /** A Date, Map or Set: it can change inside, so nothing is the same as it either. */
 class Special {
-  readonly value: Date | Map<unknown, unknown> | Set<unknown>
+  readonly make: (content: never) => object
+  /** A copy of what it is made of. */
+  readonly content: unknown
 
-  constructor(value: Date | Map<unknown, unknown> | Set<unknown>) {
-    this.value = value
+  constructor(make: (content: never) => object, content: unknown) {
+    this.make = make
+    this.content = content
   }
 }
+
+const makeDate = (time: number): Date => new Date(time)
+const makeMap = (pairs: [unknown, unknown][]): Map<unknown, unknown> => new Map(pairs)
+const makeSet = (items: unknown[]): Set<unknown> => new Set(items)
 
 /** `text` is what `data` were decoded from, or encoded to. */
 export function copyData(text: string, data: object): DataCopy {
@@ -45,12 +52,9 @@ export interface AdoptedData {
 /** Throws for data that cannot be stored. */
 export function adoptData(given: object): AdoptedData {
   const text = encodeData(given)
-  // What an application puts into these may be more than can be cloned, such as a Proxy.
-  if (!text.includes('{"$map":') && !text.includes('{"$set":')) {
-    const copy = copyData(text, given)
-    const thawed = thawData(copy.data)
-    if (thawed !== undefined) return { copy, data: thawed }
-  }
+  const copy = copyData(text, given)
+  const thawed = thawData(copy.data)
+  if (thawed !== undefined) return { copy, data: thawed }
   const data = decodeData(text)
   return { copy: copyData(text, data), data }
 }
@@ -132,8 +136,7 @@ function thaw(copied: unknown): unknown {
     return list
   }
   if (!(copied instanceof Special)) return thawKeyed(copied as CopiedData)
-  const { value } = copied
-  return value instanceof Date ? new Date(value.getTime()) : structuredClone(value)
+  return copied.make(thaw(copied.content) as never)
 }
 
 function thawKeyed({ keys, values }: CopiedData): Record<string, unknown> {
@@ -152,8 +155,9 @@ function copy(value: unknown, depth: number): unknown {
   if (depth === MAX_DEPTH) return OTHER
   if (Array.isArray(value)) return copyList(value, depth + 1)
   if (isPlain(value)) return copyKeyed(value, depth + 1)
-  const isSpecial = value instanceof Date || value instanceof Map || value instanceof Set
-  return isSpecial ? new Special(value) : OTHER
+  if (value instanceof Date) return new Special(makeDate, value.getTime())
+  if (value instanceof Map) return new Special(makeMap, copyList([...value], depth + 1))
+  return value instanceof Set ? new Special(makeSet, copyList([...value], depth + 1)) : OTHER
 }
 
 function copyList(list: readonly unknown[], depth: number): unknown[] {

@@ -8,10 +8,11 @@ export function replaceData(object: object, data: Record<string, unknown>): void
   for (const key of Object.keys(data)) if (!RESERVED_KEYS.has(key)) present[key] = data[key]
 }
 
-/** What is to be brought in. `data` are decoded already; to be used once. */
-export interface FreshData {
-  readonly text: string
-  readonly data: Record<string, unknown> | undefined
+export interface Rebasing {
+  readonly sent: string
+  readonly fresh: string
+  /** What `fresh` says, where that is known; to be used once. */
+  readonly decoded: Record<string, unknown> | undefined
 }
 
 /**
@@ -21,18 +22,17 @@ export interface FreshData {
  */
 export function rebaseData(
   object: object,
-  sent: string,
-  fresh: FreshData,
+  { sent, fresh, decoded }: Rebasing,
 ): Record<string, unknown> | undefined {
   const present = object as Record<string, unknown>
   if (sent === '{}' && Object.keys(present).length === 0) {
-    const data = fresh.data ?? decodeData(fresh.text)
+    const data = decoded ?? decodeData(fresh)
     replaceData(present, data)
     return data
   }
   const presentFields = encodeFields(present)
   const sentFields = splitData(sent)
-  const freshFields = splitData(fresh.text)
+  const freshFields = splitData(fresh)
   for (const key of new Set([...presentFields.keys(), ...freshFields.keys()])) {
     const value = freshFields.get(key)
     const isOurs = presentFields.get(key) !== sentFields.get(key)

@@ -96,8 +96,8 @@ type Tag = (body: string) => string
 const BLOCK = 64
 
 /**
- * HMAC-SHA-256 (RFC 2104), put together from two hashes: `createHmac` makes an object for each MAC, which costs twice as
- * much as the MAC, and as much again when it is collected.
+ * HMAC-SHA-256 (RFC 2104), put together from two hashes: `createHmac` makes an object for each MAC, and takes twice as
+ * long, its collection not counted.
  */
 function createTag(key: Buffer): Tag {
   const inner = Buffer.alloc(BLOCK + SECRET_END, 0x36)

@@ -36,7 +36,7 @@ export async function signIn(visit: Visit, userId: UserId, options: SignInOption
   visit.client.assertCanSetCookie()
   warnOfDroppedKeys(visit, keep, data)
 
-  const caller = { openedAt: visit.openedAt, order: visit.openedOrder, id: visit.id as string }
+  const caller: Caller = { openedAt: visit.openedAt, order: visit.openedOrder, id: visit.id }
   engine.upkeep.start()
   const signedIn: SignedIn = {
     user,
@@ -44,7 +44,6 @@ export async function signIn(visit: Visit, userId: UserId, options: SignInOption
     maxAge: maxAge === undefined ? visit.pendingMaxAge : maxAge,
     device: visit.client.device,
   }
-  const seen: SeenMark = {}
   const formerUser = stored?.meta.user
   if (formerUser !== undefined && String(formerUser) !== String(user)) {
     await replaceSession(visit, { keep, data, reason: 'signIn', meta: signedIn, isForgiven })
@@ -64,7 +63,7 @@ export async function signIn(visit: Visit, userId: UserId, options: SignInOption
     // The id of a session that was stored before stays its own.
     const id = stored === undefined ? visit.id : (engine.random.id() as StoreKey)
     const tellMark = (mark: string | undefined): void => {
-      seen.told = { mark }
+      caller.told = { mark }
     }
     const plan = { id, secret, text, meta: signedIn, tellMark }
     const next = landed ?? (await createRecord(visit, plan))
@@ -72,8 +71,7 @@ export async function signIn(visit: Visit, userId: UserId, options: SignInOption
     visit.settleOn(next, secret)
     if (landed !== undefined) engine.events.emit('rotated', { id: landed.id, userId: user })
   }
-  if (engine.store.revocationMark !== undefined)
-    await checkRevocation(visit, user, { ...caller, ...seen })
+  await checkRevocation(visit, user, caller)
 }
 
 /** The rotated session; `undefined` where the one this request began with is not there any more, or not its own. */
@@ -108,55 +106,41 @@ function isForgiven(error: unknown): boolean {
   return isSessionError(error, 'ERR_SESSION_ENDED') || isSessionError(error, 'ERR_SESSION_ROTATED')
 }
 
-/** What the store told of the user's revocation mark, if it did, after it had written the record. */
-interface SeenMark {
+/** The request that signs in, as it began. */
+interface Caller {
+  readonly openedAt: number
+  readonly order: number
+  readonly id: string
+  /** The user's revocation mark, where the store told it after it had written the record. */
   told?: { readonly mark: string | undefined }
 }
 
 /** Whether the user's sessions were revoked while this sign-in was under way (protocol rule Q19). */
-function checkRevocation(
-  visit: Visit,
-  user: UserId,
-  caller: SeenMark & { openedAt: number; order: number; id: string },
-): MaybePromise<void> {
+async function checkRevocation(visit: Visit, user: UserId, caller: Caller): Promise<void> {
   const { engine, budget, id } = visit
-  const undo = (): void => {
+  if (engine.store.revocationMark === undefined) return
+  try {
+    const { mark } = caller.told ?? { mark: await markOf(visit, user) }
+    if (mark === undefined || !engine.revocations.applies(mark, caller)) return
+  } catch (error) {
     engine.tombstones.add(id, 'revokeByUser')
     visit.startAnew()
-  }
-  const fail = (error: unknown): never => {
-    undo()
     throw error
   }
-  const judge = (mark: string | undefined): MaybePromise<void> => {
-    try {
-      if (mark === undefined || !engine.revocations.applies(mark, caller)) return
-    } catch (error) {
-      // A store of someone else's may answer what is no mark, such as `null`.
-      return fail(error)
-    }
-    undo()
-    return budget.spend(engine.tombstones.attempt(id, budget.left()), () => {
-      throw revoked()
-    })
-  }
-  if (caller.told !== undefined) return judge(caller.told.mark)
-  let mark: MaybePromise<string | undefined>
-  try {
-    mark = engine.callStore('revocationMark', budget.left(), (store) =>
-      store.revocationMark?.(String(user), engine.now()),
-    )
-  } catch (error) {
-    return fail(error)
-  }
-  return isPromise(mark) ? budget.spend(mark, judge, fail) : judge(mark)
-}
-
-function revoked(): SessionError {
-  return new SessionError(
+  engine.tombstones.add(id, 'revokeByUser')
+  visit.startAnew()
+  await budget.spend(engine.tombstones.attempt(id, budget.left()))
+  throw new SessionError(
     'ERR_SESSION_REVOKED',
     'the sessions of this user were revoked while this sign-in was under way. Sign in again; where one request does both, pass { except: req.session.id } to revokeByUser.',
   )
+}
+
+function markOf({ engine, budget }: Visit, user: UserId): MaybePromise<string | undefined> {
+  const mark = engine.callStore('revocationMark', budget.left(), (store) =>
+    store.revocationMark?.(String(user), engine.now()),
+  )
+  return isPromise(mark) ? budget.spend(mark) : mark
 }
 
 function checkData(data: unknown): object {

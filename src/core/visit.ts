@@ -258,8 +258,8 @@ export class Visit {
     if (this.session === undefined || stored.text === sent) return
     try {
       const known = given?.copy.text === stored.text ? given : undefined
-      const fresh = { text: stored.text, data: known?.data }
-      const data = rebaseData(this.session, sent, fresh)
+      const decoded = known?.data
+      const data = rebaseData(this.session, { sent, fresh: stored.text, decoded })
       if (data !== undefined) this.#text.remember(stored.text, data, known?.copy)
     } catch (error) {
       this.fail(error)

@@ -79,11 +79,11 @@ export function redisStore(options: RedisStoreOptions): SessionStore {
 
     create(key, record, now, tellMark) {
       const args = [String(now), keepFor(record.expiresAt, now), encodeRecord(record)]
+      const write = (): Promise<unknown> => commands.run(CREATE, start + key, ...args)
       if (record.userId === undefined) {
         anonymous.add(record.version)
-        return commands.runAs(isOne, CREATE, start + key, ...args)
+        return write().then(isOne)
       }
-      const write = (): Promise<unknown> => commands.run(CREATE, start + key, ...args)
       return listed.write(key, record, { now, write, as: isOne, tellMark })
     },
 

@@ -258,9 +258,15 @@ describe('data that are adopted', () => {
     const given = {
       map: new Map([['a', new Proxy({ n: 1 }, {})]]),
       foreign: runInNewContext('[1, [{ n: 1 }]]') as unknown[],
+      set: new Set([{ n: undefined, list: Object.assign([], { 1: 1 }) }]),
     }
-    const { data } = adoptData(given)
-    expect(data).toStrictEqual({ map: new Map([['a', { n: 1 }]]), foreign: [1, [{ n: 1 }]] })
+    const { copy, data } = adoptData(given)
+    expect(data).toStrictEqual({
+      map: new Map([['a', { n: 1 }]]),
+      foreign: [1, [{ n: 1 }]],
+      set: new Set([{ list: [undefined, 1] }]),
+    })
+    expect(data).toStrictEqual(decodeData(copy.text))
   })
 
   test('do not change with what was handed over', () => {

@@ -22,10 +22,10 @@ export interface Commands {
    * replica that takes over), and says so before it executes anything: then the text goes again.
    */
   run(script: Script, key: string, ...args: string[]): Promise<unknown>
-  /** As `run`, and what `as` makes of its answer. */
-  runAs<T>(as: (answer: unknown) => T, script: Script, key: string, ...args: string[]): Promise<T>
   /** As `run`, always with the text: it cannot come back for being forgotten, so nothing overtakes it. */
   runText(script: Script, key: string, ...args: string[]): Promise<unknown>
+  /** As `runText`, for what was run before: it counts as sent again. */
+  runAgain(script: Script, key: string, ...args: string[]): Promise<unknown>
   /** How many commands were sent again so far: what was sent after one of them may have overtaken it. */
   resent(): number
   /** Waits for a connection, as every call does. */
@@ -114,23 +114,16 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
     return send(key, command).catch((error: unknown) => sendAgain(call, key, command, error))
   }
 
-  function runAs<T>(
-    as: (answer: unknown) => T,
-    script: Script,
-    key: string,
-    ...args: string[]
-  ): Promise<T> {
+  function run(script: Script, key: string, ...args: string[]): Promise<unknown> {
     if (!sent.has(script)) {
       sent.add(script)
-      return runText(script, key, ...args).then(as)
+      return runText(script, key, ...args)
     }
     const command = ['evalsha', script.sha, '1', key, ...args]
-    return send(key, command).then(as, async (error: unknown) =>
-      as(
-        await (isRefusal(error, 'NOSCRIPT')
-          ? runAgain(script, key, ...args)
-          : sendAgain('write', key, command, error)),
-      ),
+    return send(key, command).catch((error: unknown) =>
+      isRefusal(error, 'NOSCRIPT')
+        ? runAgain(script, key, ...args)
+        : sendAgain('write', key, command, error),
     )
   }
 
@@ -152,9 +145,9 @@ export function createCommands(connection: Connection, { watch }: Recovery): Com
       )
     },
     write: (key, ...command) => ask('write', key, command),
-    run: (script, key, ...args) => runAs((answer) => answer, script, key, ...args),
-    runAs,
+    run,
     runText,
+    runAgain,
     resent: () => resent,
     async connected() {
       if (isClosed || connection.state() !== 'ready') await wait()

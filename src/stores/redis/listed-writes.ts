@@ -32,13 +32,6 @@ export interface ListedWritesOptions {
 
 export function createListedWrites(options: ListedWritesOptions): ListedWrites {
   const { commands, users, isOrdered, start } = options
-  let enlistedAgain = 0
-
-  /** How often something went again: what was sent behind it may have overtaken it. */
-  function again(): number {
-    return commands.resent() + enlistedAgain
-  }
-
   function writeTogether<T>(
     key: StoreKey,
     record: SessionRecord,
@@ -55,10 +48,7 @@ export function createListedWrites(options: ListedWritesOptions): ListedWrites {
         entryError = error
       },
     )
-    const enlistAgain = (): Promise<unknown> => {
-      enlistedAgain += 1
-      return users.enlist(userId, key, record, now, 'runText')
-    }
+    const enlistAgain = (): Promise<unknown> => users.enlist(userId, key, record, now, 'runAgain')
     const mend = async (): Promise<void> => {
       await entry
       if (!isListed) await enlistAgain().catch((error: unknown) => takeBack(key, error))
@@ -91,12 +81,12 @@ export function createListedWrites(options: ListedWritesOptions): ListedWrites {
       const { now, write, as, tellMark } = one
       const userId = record.userId as string
       if (!isOrdered) return users.enlist(userId, key, record, now).then(write).then(as)
-      const before = again()
+      const before = commands.resent()
       const written = writeTogether(key, record, one)
       if (tellMark === undefined) return written
       return lookBehind(users.mark(userId, now), written, (mark) => {
         // Else it may be older than the record, or than its entry.
-        if (again() === before) tellMark(mark)
+        if (commands.resent() === before) tellMark(mark)
       })
     },
   }

@@ -18,7 +18,7 @@ export interface UserIndex {
     key: StoreKey,
     record: SessionRecord,
     now: number,
-    how?: 'run' | 'runText',
+    how?: 'run' | 'runAgain',
   ): Promise<unknown>
   /** Removes the entries of records that were deleted. */
   strike(userId: string, keys: readonly StoreKey[]): Promise<unknown>
